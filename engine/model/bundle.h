@@ -1,0 +1,22 @@
+/* A model folder: its parts and what it can do. Flat (config.json beside the weights) or
+ * in sub-folders (unet/, scheduler/); model_index.json is optional for a lone UNet. */
+#pragma once
+
+#include "model/config.h"
+#include "model/weights.h"
+
+typedef struct _SdeBundle {
+    char *folder, *name;
+    SdeUnetConfig unet;
+    SdeSchedulerConfig scheduler; /* DDPM defaults when the folder has none */
+    SdeWeights *weights;
+    /* The "sdedit" object of model_index.json (models/README.md): */
+    int patch_size;     /* 1 when absent */
+    bool level_map;
+    GStrv class_names;  /* NULL when absent; includes the "none" class */
+    int none_class, default_class; /* -1: none */
+} SdeBundle;
+
+SdeBundle *sde_bundle_load(const char *folder, GError **error);
+void sde_bundle_free(SdeBundle *bundle); /* accepts NULL */
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(SdeBundle, sde_bundle_free)

@@ -1,0 +1,45 @@
+/* x0 = D(x, levels): a network with its preconditioning and guidance behind one function.
+ *
+ * Levels are VP angles: x = cos(theta) x0 + sin(theta) epsilon, cos^2(theta) =
+ * alphas_cumprod(t), 0 <= theta <= pi/2; x0 is RGB in -1..1. A level-map network takes a
+ * theta per pixel; an ordinary one has a single t, and every pixel must have the same
+ * theta. Tasks only see this interface, so tests put closed-form denoisers behind it. */
+#pragma once
+
+#include "base/parallel.h"
+#include "base/span.h"
+#include "sample/schedule.h"
+
+typedef struct _SdeDenoiser SdeDenoiser;
+
+typedef struct {
+    int width, height;  /* multiples of size_multiple */
+    const float *x;     /* height × width × 3 */
+    const float *theta; /* height × width, or NULL: theta_max everywhere */
+    float theta_max;    /* largest theta of the whole picture (also of other tiles) */
+    int class_label;    /* -1: none */
+    double guidance;    /* 1: none, else D = none + guidance (class - none) */
+} SdeDenoiserInput;
+
+struct _SdeDenoiser {
+    bool level_map;     /* takes theta per pixel */
+    int size_multiple;  /* of width and height, in picture pixels */
+    int sample_size;    /* the side it was trained at, in picture pixels */
+    int reach;          /* pixels: how far a tile's border disturbs its inside (overlap) */
+    int n_classes, none_class; /* 0 and -1 when there are none */
+    const SdeSchedule *schedule;
+    /* Bytes of working memory for one call at this size. */
+    size_t (*plan)(const SdeDenoiser *self, int width, int height);
+    /* x0: height × width × 3, not clipped, written only on success. */
+    bool (*run)(SdeDenoiser *self, const SdeDenoiserInput *input, float *x0,
+                const SdeSpan *span, GError **error);
+    void (*free)(SdeDenoiser *self);
+};
+
+/* One denoiser serves one run: it holds the working memory. */
+SdeDenoiser *sde_denoiser_new_unet(const struct _SdeUnet *unet,
+                                   const struct _SdeBundle *bundle,
+                                   const SdeSchedule *schedule, SdePool *pool,
+                                   size_t memory_limit, GError **error);
+void sde_denoiser_free(SdeDenoiser *denoiser); /* accepts NULL */
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(SdeDenoiser, sde_denoiser_free)
