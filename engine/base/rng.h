@@ -11,3 +11,6 @@
  * width × channels; 1 <= channels <= 4. */
 void sde_rng_fill_normal(uint64_t seed, uint32_t stream, int x0, int y0, int width,
                          int height, int channels, float *out, size_t stride);
+
+/* The generator underneath, as published: ten rounds, key = seed (low word first). */
+void sde_rng_philox(const uint32_t counter[4], uint64_t seed, uint32_t out[4]);
