@@ -1,8 +1,9 @@
 /* Aligned bump memory for tensors: take a mark, allocate, release to the mark.
  *
- * A dry arena hands out no memory (NULL) but counts as a real one would: running the same
- * code over it gives the exact peak, so memory is planned and refused before work starts.
- * Code over an arena skips its kernels when sde_arena_is_dry(). Not thread safe. */
+ * A dry arena hands out no memory (NULL) but counts as a real one would: running the
+ * same code over it gives the exact peak, so memory is planned and refused before work
+ * starts. Code over an arena skips its kernels when sde_arena_is_dry(). Not thread
+ * safe. */
 #pragma once
 
 #include <glib.h>

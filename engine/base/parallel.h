@@ -1,6 +1,6 @@
 /* Parallel-for over fixed blocks, one pool per run (POSIX threads). Work is cut into
- * blocks by shape, never by thread count: which thread runs a block does not show in the
- * result. The calling thread works too. Idle threads sleep. */
+ * blocks by shape, never by thread count: which thread runs a block does not show in
+ * the result. The calling thread works too. Idle threads sleep. */
 #pragma once
 
 #include <gio/gio.h>

@@ -1,6 +1,6 @@
-/* Gaussian noise as a function of (seed, stream, x, y, channel): Philox4x32-10 (Salmon et
- * al. 2011) and Box-Muller. The same pixel gets the same noise whatever tile, order or
- * thread asks for it. */
+/* Gaussian noise as a function of (seed, stream, x, y, channel): Philox4x32-10 (Salmon
+ * et al. 2011) and Box-Muller. The same pixel gets the same noise whatever tile, order
+ * or thread asks for it. */
 #pragma once
 
 #include <stddef.h>

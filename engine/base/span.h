@@ -1,11 +1,10 @@
-/* A slice of the progress bar that also carries cancel. A loop divides its span and stops
- * when a step says so:
- *     for (int i = 0; i < n; i++) {
- *         if (!sde_span_step(span, i, n, error)) { return false; }   -- cancelled
- *         SdeSpan part = sde_span_part(span, i, n);
+/* A slice of the progress bar that also carries cancel. A loop divides its span and
+ * stops when a step says so: for (int i = 0; i < n; i++) { if (!sde_span_step(span, i,
+ * n, error)) { return false; }   -- cancelled SdeSpan part = sde_span_part(span, i, n);
  *         if (!work(&part, error)) { return false; }
  *     }
- * Spans are values; NULL is a legal span that reports nothing and is never cancelled. */
+ * Spans are values; NULL is a legal span that reports nothing and is never cancelled.
+ */
 #pragma once
 
 #include <gio/gio.h>
@@ -14,7 +13,7 @@
 typedef void (*SdeSpanFunc)(double fraction, void *data);
 
 typedef struct {
-    double begin, end; /* part of 0..1 */
+    double begin, end;         /* part of 0..1 */
     GCancellable *cancellable; /* nullable */
     SdeSpanFunc report;        /* nullable; called in the thread that steps */
     void *data;

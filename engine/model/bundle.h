@@ -1,5 +1,6 @@
-/* A model folder: its parts and what it can do. Flat (config.json beside the weights) or
- * in sub-folders (unet/, scheduler/); model_index.json is optional for a lone UNet. */
+/* A model folder: its parts and what it can do. Flat (config.json beside the weights)
+ * or in sub-folders (unet/, scheduler/); model_index.json is optional for a lone UNet.
+ */
 #pragma once
 
 #include "model/config.h"
@@ -11,9 +12,9 @@ typedef struct _SdeBundle {
     SdeSchedulerConfig scheduler; /* DDPM defaults when the folder has none */
     SdeWeights *weights;
     /* The "sdedit" object of model_index.json (models/README.md): */
-    int patch_size;     /* 1 when absent */
+    int patch_size; /* 1 when absent */
     bool level_map;
-    GStrv class_names;  /* NULL when absent; includes the "none" class */
+    GStrv class_names;             /* NULL when absent; includes the "none" class */
     int none_class, default_class; /* -1: none */
 } SdeBundle;
 

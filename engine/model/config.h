@@ -38,7 +38,11 @@ typedef enum {
     SDE_BETAS_TRAINED
 } SdeBetaSchedule;
 
-typedef enum { SDE_SPACING_LEADING, SDE_SPACING_LINSPACE, SDE_SPACING_TRAILING } SdeSpacing;
+typedef enum {
+    SDE_SPACING_LEADING,
+    SDE_SPACING_LINSPACE,
+    SDE_SPACING_TRAILING
+} SdeSpacing;
 
 typedef enum {
     SDE_VARIANCE_FIXED_SMALL,
@@ -60,14 +64,14 @@ typedef struct {
     SdeVariance variance_type;
     bool clip_sample, thresholding, set_alpha_to_one, rescale_betas_zero_snr;
     bool use_karras_sigmas, skip_prk_steps, lower_order_final, euler_at_final;
-    bool final_sigma_zero;   /* final_sigmas_type "zero", else "sigma_min" */
+    bool final_sigma_zero; /* final_sigmas_type "zero", else "sigma_min" */
     int solver_order, steps_offset, original_inference_steps;
     double clip_sample_range, dynamic_thresholding_ratio, sample_max_value, eta;
     double timestep_scaling;
 } SdeSchedulerConfig;
 
-bool sde_scheduler_config_parse(const char *json, gssize length, SdeSchedulerConfig *config,
-                                GError **error);
+bool sde_scheduler_config_parse(const char *json, gssize length,
+                                SdeSchedulerConfig *config, GError **error);
 bool sde_scheduler_config_load(const char *path, SdeSchedulerConfig *config,
                                GError **error);
 void sde_scheduler_config_clear(SdeSchedulerConfig *config);
@@ -98,19 +102,19 @@ typedef struct {
     int block_out_channels[SDE_MAX_LEVELS];
     SdeBlockType down_block_types[SDE_MAX_LEVELS], up_block_types[SDE_MAX_LEVELS];
     int layers_per_block;
-    int attention_head_dim;    /* 0: null, one head of all channels */
-    int attn_norm_num_groups;  /* 0: null */
+    int attention_head_dim;   /* 0: null, one head of all channels */
+    int attn_norm_num_groups; /* 0: null */
     int norm_num_groups;
     double norm_eps;
     SdeActivation act_fn;
-    int downsample_padding;    /* 0 or 1 */
+    int downsample_padding;                  /* 0 or 1 */
     bool downsample_resnet, upsample_resnet; /* downsample_type "resnet" */
     bool center_input_sample, flip_sin_to_cos, scale_shift;
     double freq_shift, mid_block_scale_factor;
     bool has_mid_block, add_attention;
     SdeClassEmbed class_embed;
-    int num_class_embeds;      /* 0: null */
-    int time_embedding_dim;    /* 0: 4 * block_out_channels[0] */
+    int num_class_embeds;   /* 0: null */
+    int time_embedding_dim; /* 0: 4 * block_out_channels[0] */
 } SdeUnetConfig;
 
 bool sde_unet_config_parse(const char *json, gssize length, SdeUnetConfig *config,
