@@ -1,9 +1,11 @@
-/* x0 = D(x, levels): a network with its preconditioning and guidance behind one function.
+/* x0 = D(x, levels): a network with its preconditioning and guidance behind one
+ * function.
  *
  * Levels are VP angles: x = cos(theta) x0 + sin(theta) epsilon, cos^2(theta) =
- * alphas_cumprod(t), 0 <= theta <= pi/2; x0 is RGB in -1..1. A level-map network takes a
- * theta per pixel; an ordinary one has a single t, and every pixel must have the same
- * theta. Tasks only see this interface, so tests put closed-form denoisers behind it. */
+ * alphas_cumprod(t), 0 <= theta <= pi/2; x0 is RGB in -1..1. A level-map network takes
+ * a theta per pixel; an ordinary one has a single t, and every pixel must have the same
+ * theta. Tasks only see this interface, so tests put closed-form denoisers behind it.
+ */
 #pragma once
 
 #include "base/parallel.h"
@@ -22,10 +24,10 @@ typedef struct {
 } SdeDenoiserInput;
 
 struct _SdeDenoiser {
-    bool level_map;     /* takes theta per pixel */
-    int size_multiple;  /* of width and height, in picture pixels */
-    int sample_size;    /* the side it was trained at, in picture pixels */
-    int reach;          /* pixels: how far a tile's border disturbs its inside (overlap) */
+    bool level_map;    /* takes theta per pixel */
+    int size_multiple; /* of width and height, in picture pixels */
+    int sample_size;   /* the side it was trained at, in picture pixels */
+    int reach; /* pixels: how far a tile's border disturbs its inside (overlap) */
     int n_classes, none_class; /* 0 and -1 when there are none */
     const SdeSchedule *schedule;
     /* Bytes of working memory for one call at this size. */

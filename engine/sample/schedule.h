@@ -5,8 +5,8 @@
 #include "model/config.h"
 
 typedef struct {
-    int n_train;           /* T */
-    double *betas;         /* T */
+    int n_train;            /* T */
+    double *betas;          /* T */
     double *alphas_cumprod; /* T */
 } SdeSchedule;
 
