@@ -13,6 +13,8 @@
 #include "sample/schedule.h"
 
 typedef struct _SdeDenoiser SdeDenoiser;
+struct _SdeUnet;   /* nn/unet.h */
+struct _SdeBundle; /* model/bundle.h */
 
 typedef struct {
     int width, height;  /* multiples of size_multiple */
@@ -38,7 +40,11 @@ struct _SdeDenoiser {
     void (*free)(SdeDenoiser *self);
 };
 
-/* One denoiser serves one run: it holds the working memory. */
+/* One denoiser serves one run: it holds the working memory, at most memory_limit bytes
+ * (0: no limit), for the largest size asked so far; a tile that needs more is
+ * SDE_ERROR_TOO_LARGE. class_label -1 is the model's default class. It borrows unet,
+ * bundle, schedule and pool (NULL: this thread). SDE_ERROR_UNSUPPORTED when the network
+ * is not one from RGB (and level map) to RGB. */
 SdeDenoiser *sde_denoiser_new_unet(const struct _SdeUnet *unet,
                                    const struct _SdeBundle *bundle,
                                    const SdeSchedule *schedule, SdePool *pool,
