@@ -7,6 +7,7 @@
  * GPL-3.0-or-later */
 #include "base/arena.h"
 
+#include <string.h>
 #include <sys/mman.h>
 
 #include "sde.h"
@@ -145,6 +146,28 @@ sde_arena_release(SdeArena *arena, size_t mark)
         POISON(arena->base + mark, arena->used - mark);
     }
     arena->used = mark;
+}
+
+float *
+sde_arena_keep(SdeArena *arena, size_t mark, const float *data, size_t n_floats)
+{
+    const size_t end = mark + padded_size(n_floats);
+
+    g_assert(end <= arena->used);
+    if (arena->base == NULL) {
+        arena->used = end;
+        return NULL;
+    }
+
+    char *to = arena->base + mark;
+
+    g_assert((const char *) data >= to);
+    UNPOISON(to, n_floats * sizeof(float));
+    memmove(to, data, n_floats * sizeof(float));
+    POISON(to + n_floats * sizeof(float),
+           arena->used - mark - n_floats * sizeof(float));
+    arena->used = end;
+    return (float *) (void *) to;
 }
 
 size_t

@@ -25,4 +25,7 @@ bool sde_arena_is_dry(const SdeArena *arena);
 float *sde_arena_alloc(SdeArena *arena, size_t n_floats);
 size_t sde_arena_mark(const SdeArena *arena);
 void sde_arena_release(SdeArena *arena, size_t mark);
+/* Releases all after the mark except n_floats at `data`, which move down to the mark;
+ * returns their new place (NULL when dry). */
+float *sde_arena_keep(SdeArena *arena, size_t mark, const float *data, size_t n_floats);
 size_t sde_arena_get_peak(const SdeArena *arena); /* bytes, highest use so far */

@@ -23,7 +23,7 @@ typedef struct {
     size_t length, i;
     int depth;
     size_t n_values; /* commas and openers: no fewer than values, but for the first */
-    GString *clean;  /* the text with null for Python's non-numbers */
+    GString *clean;  /* the text with null for -Infinity */
 } Scan;
 
 static bool
@@ -70,19 +70,18 @@ scan_string(Scan *scan, GError **error)
     return refuse(scan, "a string without end", error);
 }
 
+/* Python's json module writes this where diffusers has no bound. */
 static bool
-scan_python_number(Scan *scan)
+scan_minus_infinity(Scan *scan)
 {
-    static const char *const words[] = {"-Infinity", "Infinity", "NaN"};
+    static const char word[] = "-Infinity";
 
-    for (size_t k = 0; k < G_N_ELEMENTS(words); k++) {
-        if (starts_with(scan, words[k])) {
-            g_string_append(scan->clean, "null");
-            scan->i += strlen(words[k]);
-            return true;
-        }
+    if (!starts_with(scan, word)) {
+        return false;
     }
-    return false;
+    g_string_append(scan->clean, "null");
+    scan->i += strlen(word);
+    return true;
 }
 
 static bool
@@ -139,7 +138,7 @@ scan_text(const char *text, size_t length, GError **error)
     while (scan.i < length) {
         bool fine = text[scan.i] == '"'
                         ? scan_string(&scan, error)
-                        : scan_python_number(&scan) || scan_structure(&scan, error);
+                        : scan_minus_infinity(&scan) || scan_structure(&scan, error);
 
         if (!fine) {
             return NULL;

@@ -2,8 +2,9 @@
  *
  * Beyond JSON itself: one object at the top, nothing behind it, valid UTF-8, no
  * duplicate keys, no NUL, at most SDE_JSON_MAX_SIZE bytes, SDE_JSON_MAX_DEPTH levels
- * and SDE_JSON_MAX_VALUES values. Python writes NaN and Infinity for numbers that JSON
- * has not: they read as null. Errors are SDE_ERROR_FORMAT, or SDE_ERROR_TOO_LARGE. */
+ * and SDE_JSON_MAX_VALUES values. One word more than JSON has: -Infinity, which
+ * diffusers writes for "no lower bound", reads as null. Errors: SDE_ERROR_FORMAT or
+ * _TOO_LARGE. */
 #pragma once
 
 #include <json-glib/json-glib.h>

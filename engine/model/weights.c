@@ -33,8 +33,8 @@ struct _SdeWeights {
 /* ---- what is not taken --------------------------------------------------------------
  */
 
-static bool
-looks_like_pickle(const char *path)
+bool
+sde_weights_is_pickle_name(const char *path)
 {
     static const char *const suffixes[] = {".bin", ".pt", ".pth", ".ckpt", ".pkl"};
 
@@ -269,7 +269,7 @@ sde_weights_open(const char *path, GError **error)
 {
     g_autoptr(SdeWeights) weights = NULL;
 
-    if (looks_like_pickle(path)) {
+    if (sde_weights_is_pickle_name(path)) {
         set_pickle_error(path, error);
         return NULL;
     }

@@ -16,6 +16,9 @@ SdeWeights *sde_weights_open(const char *path, GError **error);
 void sde_weights_free(SdeWeights *weights); /* accepts NULL */
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(SdeWeights, sde_weights_free)
 
+/* Does the name end like what torch.save() writes? */
+bool sde_weights_is_pickle_name(const char *path);
+
 bool sde_weights_has(const SdeWeights *weights, const char *name);
 /* Copies the tensor, widened to float32; refuses non-finite values (SDE_ERROR_NUMERIC).
  * SDE_ERROR_FORMAT names the tensor, the shape expected and the shape found. Where the
