@@ -113,6 +113,7 @@ rescale_zero_terminal_snr(double *betas, int n)
     g_autofree double *root = g_new(double, n);
     double product = 1.0, previous = 1.0;
 
+    g_assert(n >= 1);
     for (int i = 0; i < n; i++) {
         product *= 1.0 - betas[i];
         root[i] = sqrt(product);
