@@ -1,0 +1,97 @@
+/* plug-in-sdedit-denoise: removes noise from the selection or the whole layer. Draws no
+ * random numbers, so it has no seed argument and reports seed 0.
+ * SPDX-License-Identifier: GPL-3.0-or-later */
+#include "arguments.h"
+#include "intl.h"
+#include "procedure.h"
+
+static const char *const main_arguments[] = {"noise-level", "strength",   "luminance",
+                                             "color",       "keep-grain", NULL};
+static const char *const further_arguments[] = {
+    "tile-size", "tile-overlap", "source", "model", "threads", "memory", NULL};
+
+static void
+add_arguments(GimpProcedure *procedure)
+{
+    gimp_procedure_add_double_argument(procedure, "noise-level", _("_Noise level"),
+                                       _("Standard deviation of the noise, in steps of "
+                                         "an 8-bit channel; 0 estimates it "
+                                         "from the picture"),
+                                       0, 100, 0, G_PARAM_READWRITE);
+    sde_arguments_add_share(procedure, "strength", _("S_trength"),
+                            _("1 removes all of the noise, 0 none"), 1);
+    sde_arguments_add_share(procedure, "luminance", _("L_uminance"),
+                            _("Share of the strength that goes to brightness"), 1);
+    sde_arguments_add_share(procedure, "color", _("_Color"),
+                            _("Share of the strength that goes to color"), 1);
+    sde_arguments_add_share(procedure, "keep-grain", _("_Keep grain"),
+                            _("Part of the fine grain in brightness that is put back"),
+                            0);
+    sde_arguments_add_tiles(procedure);
+}
+
+static void
+read_arguments(GimpProcedureConfig *config, SdeJob *job)
+{
+    SdeDenoiseParams *params = &job->params.denoise;
+
+    *params = (SdeDenoiseParams) SDE_DENOISE_PARAMS_INIT;
+    g_object_get(config, "noise-level", &params->noise_level, "strength",
+                 &params->strength, "luminance", &params->luminance, "color",
+                 &params->color, "keep-grain", &params->keep_grain, NULL);
+    sde_arguments_read_tiles(config, &params->tile_size, &params->tile_overlap);
+    if (params->noise_level <= 0) {
+        params->noise_level = -1; /* the engine's way to say "estimate" */
+    }
+}
+
+static int
+get_context(const SdeJob *job)
+{
+    return 0;
+}
+
+static bool
+compute(SdeJob *job, SdeModel *model, GError **error)
+{
+    const SdeDenoiseParams *params = &job->params.denoise;
+    const SdeMask *mask = job->mask.levels != NULL ? &job->mask : NULL;
+
+    job->noise_level = params->noise_level < 0 ? sde_estimate_noise(&job->source, mask)
+                                               : params->noise_level;
+    return sde_denoise(model, &job->source, mask, params, &job->run, &job->result,
+                       error);
+}
+
+static char *
+name_layer(const SdeJob *job)
+{
+    if (job->params.denoise.noise_level < 0) {
+        return g_strdup_printf(_("Denoised (noise level estimated as %.1f)"),
+                               job->noise_level);
+    }
+    return g_strdup_printf(_("Denoised (noise level %.1f)"), job->noise_level);
+}
+
+const SdeProcedure sde_denoise_procedure = {
+    .name = "plug-in-sdedit-denoise",
+    .menu_label = N_("_Remove Noise…"),
+    .blurb = N_("Remove noise from a photo"),
+    .help =
+        N_("Removes noise from the selected area or the whole layer, as a new layer "
+           "above the source layer. The noise level is estimated from the picture or "
+           "given in steps of an 8-bit channel. A diffusion model does the work on "
+           "this computer's processor. The result is always the same for the same "
+           "picture and values; the returned seed is 0."),
+    .progress_title = N_("Removing noise"),
+    .icon_name = "sdedit-denoise",
+    .region = SDE_REGION_SELECTION,
+    .is_random = false,
+    .main_arguments = main_arguments,
+    .further_arguments = further_arguments,
+    .add_arguments = add_arguments,
+    .read_arguments = read_arguments,
+    .get_context = get_context,
+    .compute = compute,
+    .name_layer = name_layer,
+};

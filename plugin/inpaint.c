@@ -1,0 +1,130 @@
+/* plug-in-sdedit-inpaint: repaints the selection, or the transparent holes of a layer.
+ * Arguments are declared here once; dialog, presets and scripts follow from that.
+ * SPDX-License-Identifier: GPL-3.0-or-later */
+#include "arguments.h"
+#include "intl.h"
+#include "procedure.h"
+
+static const char *const main_arguments[] = {
+    "strength", "steps", "seed", "fill", "grow", "feather", "match-colors", NULL};
+static const char *const further_arguments[] = {
+    "mask-mode", "context",      "sampler", "eta",   "resample", "max-side",
+    "tile-size", "tile-overlap", "source",  "model", "threads",  "memory",
+    NULL};
+
+static void
+add_mask_arguments(GimpProcedure *procedure)
+{
+    sde_arguments_add_int(
+        procedure, "grow", _("_Grow"),
+        _("Pixels by which the area is enlarged, so that no edge of what "
+          "was there remains"),
+        0, 256, 4);
+    sde_arguments_add_int(
+        procedure, "feather", _("_Feather"),
+        _("Pixels over which the new area fades into its surroundings"), 0, 256, 8);
+    gimp_procedure_add_choice_argument(
+        procedure, "mask-mode", _("Partly selected pixels"),
+        _("What a half selected pixel means"),
+        gimp_choice_new_with_values(
+            "soft", SDE_MASK_SOFT, _("Repaint partly"),
+            _("The less a pixel is selected, the more of it remains"), "hard",
+            SDE_MASK_HARD, _("Repaint wholly or not at all"),
+            _("From one half on a pixel counts as selected"), NULL),
+        "soft", G_PARAM_READWRITE);
+    sde_arguments_add_int(
+        procedure, "context", _("Context"),
+        _("How many pixels around the area the model sees; 0 chooses by "
+          "the size of the area"),
+        0, 1024, 0);
+}
+
+static void
+add_arguments(GimpProcedure *procedure)
+{
+    sde_arguments_add_sampling(procedure, 1.0,
+                               _("1 forgets what is in the area; smaller values keep "
+                                 "more and more of it"));
+    gimp_procedure_add_choice_argument(
+        procedure, "fill", _("Start f_rom"),
+        _("What the area holds before noise is added; matters where the strength is "
+          "below 1"),
+        gimp_choice_new_with_values("smooth", SDE_FILL_SMOOTH, _("Surrounding colors"),
+                                    NULL, "original", SDE_FILL_ORIGINAL,
+                                    _("What is there now"), NULL, "noise",
+                                    SDE_FILL_NOISE, _("Noise"), NULL, NULL),
+        "smooth", G_PARAM_READWRITE);
+    add_mask_arguments(procedure);
+    gimp_procedure_add_boolean_argument(
+        procedure, "match-colors", _("Match _colors"),
+        _("Shift the colors of the new area so that they meet its border"), TRUE,
+        G_PARAM_READWRITE);
+    sde_arguments_add_sampling_details(procedure);
+    sde_arguments_add_int(procedure, "resample", _("Resampling"),
+                          _("How often each step is repeated to fit the surroundings "
+                            "(RePaint); only for models without level maps"),
+                          1, 20, 1);
+    sde_arguments_add_tiles(procedure);
+}
+
+static void
+read_arguments(GimpProcedureConfig *config, SdeJob *job)
+{
+    SdeInpaintParams *params = &job->params.inpaint;
+    gboolean match_colors = TRUE;
+
+    *params = (SdeInpaintParams) SDE_INPAINT_PARAMS_INIT;
+    sde_arguments_read_sampling(config, &params->sampling);
+    params->fill = (SdeFill) gimp_procedure_config_get_choice_id(config, "fill");
+    job->mask_mode =
+        (SdeMaskMode) gimp_procedure_config_get_choice_id(config, "mask-mode");
+    g_object_get(config, "grow", &params->grow, "feather", &params->feather, "context",
+                 &params->context, "resample", &params->n_resample, "match-colors",
+                 &match_colors, NULL);
+    params->match_colors = match_colors;
+}
+
+static int
+get_context(const SdeJob *job)
+{
+    const SdeInpaintParams *params = &job->params.inpaint;
+
+    return params->context + params->grow + params->feather;
+}
+
+static bool
+compute(SdeJob *job, SdeModel *model, GError **error)
+{
+    return sde_inpaint(model, &job->source, &job->mask, &job->params.inpaint, &job->run,
+                       &job->result, error);
+}
+
+static char *
+name_layer(const SdeJob *job)
+{
+    return g_strdup_printf(_("Inpaint (seed %d, %d steps)"), (int) job->run.seed,
+                           job->params.inpaint.sampling.n_steps);
+}
+
+const SdeProcedure sde_inpaint_procedure = {
+    .name = "plug-in-sdedit-inpaint",
+    .menu_label = N_("_Inpaint Selection…"),
+    .blurb = N_("Fill the selected area from its surroundings"),
+    .help =
+        N_("Repaints the selected area so that it continues what is around it, as a "
+           "new layer above the source layer. Without a selection the transparent "
+           "parts of the layer are filled. A diffusion model does the work on this "
+           "computer's processor. Pixels outside the (grown and feathered) area stay "
+           "exactly as they are."),
+    .progress_title = N_("Inpainting"),
+    .icon_name = "sdedit-inpaint",
+    .region = SDE_REGION_HOLE,
+    .is_random = true,
+    .main_arguments = main_arguments,
+    .further_arguments = further_arguments,
+    .add_arguments = add_arguments,
+    .read_arguments = read_arguments,
+    .get_context = get_context,
+    .compute = compute,
+    .name_layer = name_layer,
+};

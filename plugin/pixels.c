@@ -1,0 +1,358 @@
+/* Pixels between GIMP's buffers and the engine's plain floats. The engine returns what
+ * it did not touch bit for bit, so a pixel that differs from what was read is a changed
+ * one: only those are converted back and written; all others never leave GIMP's own
+ * format. SPDX-License-Identifier: GPL-3.0-or-later */
+#include "pixels.h"
+
+#include "extend.h"
+#include "intl.h"
+#include <string.h>
+
+#define BAND_ROWS 64
+/* How far a task looks around the selection; beyond this the models see little. */
+#define LEAST_MARGIN 256
+
+static size_t
+count_pixels(const SdePixels *pixels)
+{
+    return (size_t) pixels->area.width * (size_t) pixels->area.height;
+}
+
+void
+sde_pixels_clear(SdePixels *pixels)
+{
+    g_clear_pointer(&pixels->rgb, g_free);
+    g_clear_pointer(&pixels->result, g_free);
+    g_clear_pointer(&pixels->mask, g_free);
+    g_clear_pointer(&pixels->alpha, g_free);
+}
+
+static bool
+allocate(SdePixels *pixels, bool with_mask, bool with_alpha, GError **error)
+{
+    size_t n = count_pixels(pixels);
+
+    pixels->rgb = g_try_new(float, 3 * n);
+    pixels->result = g_try_new(float, 3 * n);
+    pixels->mask = with_mask ? g_try_new(float, n) : NULL;
+    pixels->alpha = with_alpha ? g_try_new(float, n) : NULL;
+
+    if (pixels->rgb == NULL || pixels->result == NULL ||
+        (with_mask && pixels->mask == NULL) || (with_alpha && pixels->alpha == NULL)) {
+        g_set_error(error, GIMP_PLUG_IN_ERROR, 0,
+                    _("There is not enough memory for %d × %d pixels: select a smaller "
+                      "area."),
+                    pixels->area.width, pixels->area.height);
+        return false;
+    }
+    return true;
+}
+
+/* ---- reading --------------------------------------------------------------------- */
+
+static void
+read_colors(SdePixels *pixels, GeglBuffer *buffer)
+{
+    size_t width = (size_t) pixels->area.width;
+    g_autofree float *rgba = g_new(float, 4 * width * BAND_ROWS);
+
+    for (int y = 0; y < pixels->area.height; y += BAND_ROWS) {
+        int n_rows = MIN(BAND_ROWS, pixels->area.height - y);
+        GeglRectangle band = {pixels->area.x, pixels->area.y + y, pixels->area.width,
+                              n_rows};
+        size_t start = (size_t) y * width;
+
+        gegl_buffer_get(buffer, &band, 1.0, babl_format("R'G'B'A float"), rgba,
+                        GEGL_AUTO_ROWSTRIDE, GEGL_ABYSS_NONE);
+        for (size_t i = 0; i < (size_t) n_rows * width; i++) {
+            memcpy(pixels->rgb + 3 * (start + i), rgba + 4 * i, 3 * sizeof(float));
+            if (pixels->alpha != NULL) {
+                pixels->alpha[start + i] = rgba[4 * i + 3];
+            }
+        }
+    }
+}
+
+static void
+read_selection(SdePixels *pixels, GimpImage *image, GimpLayer *layer)
+{
+    GimpDrawable *selection = GIMP_DRAWABLE(gimp_image_get_selection(image));
+    g_autoptr(GeglBuffer) buffer = gimp_drawable_get_buffer(selection);
+    GeglRectangle box = pixels->area;
+    int offset_x, offset_y;
+
+    gimp_drawable_get_offsets(GIMP_DRAWABLE(layer), &offset_x, &offset_y);
+    box.x += offset_x;
+    box.y += offset_y;
+    gegl_buffer_get(buffer, &box, 1.0, babl_format("Y float"), pixels->mask,
+                    GEGL_AUTO_ROWSTRIDE, GEGL_ABYSS_NONE);
+}
+
+static void
+harden(SdePixels *pixels)
+{
+    for (size_t i = 0; i < count_pixels(pixels); i++) {
+        pixels->mask[i] = pixels->mask[i] >= 0.5f ? 1.0f : 0.0f;
+    }
+}
+
+/* A selection of nothing but transparent pixels asks for them to be filled; a selection
+ * that also holds visible ones keeps the layer's transparency. */
+static bool
+selects_only_transparent(const SdePixels *pixels)
+{
+    for (size_t i = 0; i < count_pixels(pixels); i++) {
+        if (pixels->mask[i] > 0.5f && pixels->alpha[i] > 0.5f) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool
+has_visible_pixel(const SdePixels *pixels)
+{
+    for (size_t i = 0; i < count_pixels(pixels); i++) {
+        if (pixels->alpha[i] > 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool
+prepare_transparency(SdePixels *pixels, SdeRegion region, bool has_selection,
+                     GError **error)
+{
+    if (!has_visible_pixel(pixels)) {
+        g_set_error_literal(error, GIMP_PLUG_IN_ERROR, 0,
+                            _("The layer is transparent all around here: there is no "
+                              "picture to start from."));
+        return false;
+    }
+    if (region == SDE_REGION_HOLE) {
+        if (!has_selection) {
+            for (size_t i = 0; i < count_pixels(pixels); i++) {
+                pixels->mask[i] = 1.0f - pixels->alpha[i];
+            }
+        }
+        pixels->fills_holes = !has_selection || selects_only_transparent(pixels);
+    }
+    if (!sde_extend_colors(pixels->rgb, pixels->alpha, pixels->area.width,
+                           pixels->area.height)) {
+        g_set_error_literal(error, GIMP_PLUG_IN_ERROR, 0,
+                            _("There is not enough memory."));
+        return false;
+    }
+    return true;
+}
+
+static GeglRectangle
+add_margin(const GeglRectangle *bounds, int context, int width, int height)
+{
+    int margin = MAX(LEAST_MARGIN, MAX(bounds->width, bounds->height) / 2) + context;
+    GeglRectangle wide = {bounds->x - margin, bounds->y - margin,
+                          bounds->width + 2 * margin, bounds->height + 2 * margin};
+    GeglRectangle area;
+
+    gegl_rectangle_intersect(&area, &wide, GEGL_RECTANGLE(0, 0, width, height));
+    return area;
+}
+
+static bool
+read_layer(SdePixels *pixels, const SdeSource *source, GimpLayer *layer,
+           SdeRegion region, int context, GError **error)
+{
+    GimpDrawable *drawable = GIMP_DRAWABLE(layer);
+    g_autoptr(GeglBuffer) buffer = NULL;
+    GeglRectangle bounds;
+    bool has_selection;
+
+    if (!sde_source_find_bounds(source, layer, region, &bounds, &has_selection,
+                                error)) {
+        return false;
+    }
+    pixels->width = gimp_drawable_get_width(drawable);
+    pixels->height = gimp_drawable_get_height(drawable);
+    pixels->area = add_margin(&bounds, context, pixels->width, pixels->height);
+    if (!allocate(pixels, has_selection || region == SDE_REGION_HOLE,
+                  gimp_drawable_has_alpha(drawable), error)) {
+        return false;
+    }
+    buffer = gimp_drawable_get_buffer(drawable);
+    read_colors(pixels, buffer);
+    if (has_selection) {
+        read_selection(pixels, source->image, layer);
+    }
+    return pixels->alpha == NULL ||
+           prepare_transparency(pixels, region, has_selection, error);
+}
+
+bool
+sde_pixels_read(SdePixels *pixels, const SdeSource *source, SdeRegion region,
+                SdeMaskMode mask_mode, int context, GError **error)
+{
+    GimpLayer *layer = sde_source_open_pixels(source, error);
+    bool ok;
+
+    if (layer == NULL) {
+        return false;
+    }
+    ok = read_layer(pixels, source, layer, region, context, error);
+    sde_source_close_pixels(source, layer);
+    if (ok && pixels->mask != NULL && mask_mode == SDE_MASK_HARD) {
+        harden(pixels);
+    }
+    return ok;
+}
+
+void
+sde_pixels_lend(SdePixels *pixels, SdeJob *job)
+{
+    int width = pixels->area.width;
+    int height = pixels->area.height;
+    size_t stride = (size_t) width;
+
+    job->source = (SdeImage) {pixels->rgb, width, height, 3 * stride};
+    job->result = (SdeImage) {pixels->result, width, height, 3 * stride};
+    job->mask = (SdeMask) {pixels->mask, width, height, stride};
+}
+
+/* ---- writing --------------------------------------------------------------------- */
+
+/* From the engine's floats to the layer's own format, a row at a time. */
+typedef struct {
+    const Babl *format, *from_float;
+    size_t pixel_bytes;
+    size_t alpha_offset; /* where alpha starts in a pixel; pixel_bytes: it has none */
+    float *rgba;
+    guchar *converted;
+} RowWriter;
+
+static void
+row_writer_init(RowWriter *writer, const Babl *format, size_t width)
+{
+    const Babl *rgba = babl_format("R'G'B'A float");
+    size_t bytes = (size_t) babl_format_get_bytes_per_pixel(format);
+    size_t n_components = (size_t) babl_format_get_n_components(format);
+
+    writer->format = format;
+    writer->from_float = babl_fish(rgba, format);
+    writer->pixel_bytes = bytes;
+    writer->alpha_offset =
+        babl_format_has_alpha(format) ? bytes - bytes / n_components : bytes;
+    writer->rgba = g_new(float, 4 * width);
+    writer->converted = g_new(guchar, bytes * width);
+}
+
+static void
+row_writer_clear(RowWriter *writer)
+{
+    g_free(writer->rgba);
+    g_free(writer->converted);
+}
+
+static float
+get_new_alpha(const SdePixels *pixels, size_t i)
+{
+    if (pixels->alpha == NULL) {
+        return 1;
+    }
+    if (!pixels->fills_holes) {
+        return pixels->alpha[i];
+    }
+    return MIN(1.0f, pixels->alpha[i] + pixels->mask[i]);
+}
+
+static bool
+is_changed(const SdePixels *pixels, size_t i)
+{
+    float alpha = get_new_alpha(pixels, i);
+
+    if (pixels->alpha != NULL && alpha > pixels->alpha[i]) {
+        return true;
+    }
+    return alpha > 0 &&
+           memcmp(pixels->rgb + 3 * i, pixels->result + 3 * i, 3 * sizeof(float)) != 0;
+}
+
+/* Replaces the changed pixels of a row in the layer's own format. */
+static void
+merge_row(RowWriter *writer, const SdePixels *pixels, int row, guchar *native)
+{
+    size_t width = (size_t) pixels->area.width;
+    size_t start = (size_t) row * width;
+
+    for (size_t x = 0; x < width; x++) {
+        memcpy(writer->rgba + 4 * x, pixels->result + 3 * (start + x),
+               3 * sizeof(float));
+        writer->rgba[4 * x + 3] = get_new_alpha(pixels, start + x);
+    }
+    babl_process(writer->from_float, writer->rgba, writer->converted, (long) width);
+
+    for (size_t x = 0; x < width; x++) {
+        size_t offset = x * writer->pixel_bytes;
+        size_t bytes = pixels->fills_holes ? writer->pixel_bytes : writer->alpha_offset;
+
+        if (is_changed(pixels, start + x)) {
+            memcpy(native + offset, writer->converted + offset, bytes);
+        }
+    }
+}
+
+static bool
+is_row_changed(const SdePixels *pixels, int row)
+{
+    size_t start = (size_t) row * (size_t) pixels->area.width;
+
+    for (size_t x = 0; x < (size_t) pixels->area.width; x++) {
+        if (is_changed(pixels, start + x)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void
+write_rows(const SdePixels *pixels, GeglBuffer *buffer)
+{
+    size_t width = (size_t) pixels->area.width;
+    RowWriter writer;
+    g_autofree guchar *native = NULL;
+
+    row_writer_init(&writer, gegl_buffer_get_format(buffer), width);
+    native = g_new(guchar, writer.pixel_bytes * width);
+    for (int row = 0; row < pixels->area.height; row++) {
+        GeglRectangle line = {pixels->area.x, pixels->area.y + row, pixels->area.width,
+                              1};
+
+        if (!is_row_changed(pixels, row)) {
+            continue;
+        }
+        gegl_buffer_get(buffer, &line, 1.0, writer.format, native, GEGL_AUTO_ROWSTRIDE,
+                        GEGL_ABYSS_NONE);
+        merge_row(&writer, pixels, row, native);
+        gegl_buffer_set(buffer, &line, 0, writer.format, native, GEGL_AUTO_ROWSTRIDE);
+    }
+    row_writer_clear(&writer);
+}
+
+bool
+sde_pixels_write(const SdePixels *pixels, GimpLayer *layer, GError **error)
+{
+    GimpDrawable *drawable = GIMP_DRAWABLE(layer);
+    g_autoptr(GeglBuffer) buffer = NULL;
+
+    if (gimp_drawable_get_width(drawable) != pixels->width ||
+        gimp_drawable_get_height(drawable) != pixels->height ||
+        gimp_drawable_has_alpha(drawable) != (pixels->alpha != NULL) ||
+        gimp_drawable_is_indexed(drawable)) {
+        g_set_error_literal(error, GIMP_PLUG_IN_ERROR, 0,
+                            _("The layer was changed while the result was calculated; "
+                              "nothing was added. Run the filter again."));
+        return false;
+    }
+    buffer = gimp_drawable_get_buffer(drawable);
+    write_rows(pixels, buffer);
+    return true;
+}

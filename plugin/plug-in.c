@@ -1,0 +1,59 @@
+/* The plug-in's entry: a GimpPlugIn subclass that offers the procedures in one table.
+ * What a procedure does is in inpaint.c, denoise.c and restyle.c; what all have in
+ * common is in procedure.c. SPDX-License-Identifier: GPL-3.0-or-later */
+#include "procedure.h"
+
+#include <libgimp/gimp.h>
+
+static const SdeProcedure *const procedures[] = {
+    &sde_inpaint_procedure,
+    &sde_denoise_procedure,
+    &sde_restyle_procedure,
+};
+
+#define SDE_TYPE_PLUG_IN (sde_plug_in_get_type())
+G_DECLARE_FINAL_TYPE(SdePlugIn, sde_plug_in, SDE, PLUG_IN, GimpPlugIn)
+
+struct _SdePlugIn {
+    GimpPlugIn parent_instance;
+};
+
+G_DEFINE_FINAL_TYPE(SdePlugIn, sde_plug_in, GIMP_TYPE_PLUG_IN)
+
+static GList *
+query_procedures(GimpPlugIn *plug_in)
+{
+    GList *names = NULL;
+
+    for (size_t i = 0; i < G_N_ELEMENTS(procedures); i++) {
+        names = g_list_append(names, g_strdup(procedures[i]->name));
+    }
+    return names;
+}
+
+static GimpProcedure *
+create_procedure(GimpPlugIn *plug_in, const char *name)
+{
+    for (size_t i = 0; i < G_N_ELEMENTS(procedures); i++) {
+        if (g_str_equal(name, procedures[i]->name)) {
+            return sde_procedure_new(plug_in, procedures[i]);
+        }
+    }
+    return NULL;
+}
+
+static void
+sde_plug_in_class_init(SdePlugInClass *klass)
+{
+    GimpPlugInClass *plug_in_class = GIMP_PLUG_IN_CLASS(klass);
+
+    plug_in_class->query_procedures = query_procedures;
+    plug_in_class->create_procedure = create_procedure;
+}
+
+static void
+sde_plug_in_init(SdePlugIn *plug_in)
+{
+}
+
+GIMP_MAIN(SDE_TYPE_PLUG_IN)

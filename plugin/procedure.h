@@ -1,0 +1,62 @@
+/* What a procedure of this plug-in is made of, and the job that one run of it fills in.
+ * A new task is one more file that defines an SdeProcedure, and a line in plug-in.c.
+ * SPDX-License-Identifier: GPL-3.0-or-later */
+#pragma once
+
+#include "sde.h"
+#include <libgimp/gimp.h>
+
+typedef union {
+    SdeInpaintParams inpaint;
+    SdeDenoiseParams denoise;
+    SdeRestyleParams restyle;
+} SdeParams;
+
+/* What a partly selected pixel means. */
+typedef enum { SDE_MASK_SOFT, SDE_MASK_HARD } SdeMaskMode;
+
+/* How a procedure finds the pixels that it may change. */
+typedef enum {
+    SDE_REGION_HOLE,     /* the selection; without one, the transparent pixels */
+    SDE_REGION_SELECTION /* the selection; without one, the whole layer */
+} SdeRegion;
+
+/* Everything the worker thread needs: plain values, no GIMP object. */
+typedef struct {
+    SdeParams params;
+    char *model_folder;
+    char *style; /* restyle: name of the style; NULL or "": the model's own choice */
+    SdeRun run;
+    SdeImage source, result;
+    SdeMask mask;          /* levels NULL: the whole picture */
+    SdeMaskMode mask_mode; /* how the mask was read */
+    double noise_level;    /* denoise: given or estimated, for people */
+} SdeJob;
+
+typedef struct {
+    const char *name;       /* in the procedure database */
+    const char *menu_label; /* these four: translatable, marked with N_() */
+    const char *blurb;
+    const char *help;
+    const char *progress_title;
+    const char *icon_name;
+    SdeRegion region;
+    bool is_random;                       /* has the argument "seed" */
+    const char *const *main_arguments;    /* always seen in the dialog */
+    const char *const *further_arguments; /* in its "More options" part */
+
+    void (*add_arguments)(GimpProcedure *procedure);
+    void (*read_arguments)(GimpProcedureConfig *config, SdeJob *job);
+    /* How many pixels around the region the engine should see, beyond the usual. */
+    int (*get_context)(const SdeJob *job);
+    /* Runs in the worker thread. */
+    bool (*compute)(SdeJob *job, SdeModel *model, GError **error);
+    char *(*name_layer)(const SdeJob *job);
+} SdeProcedure;
+
+extern const SdeProcedure sde_inpaint_procedure;
+extern const SdeProcedure sde_denoise_procedure;
+extern const SdeProcedure sde_restyle_procedure;
+
+/* Registers the procedure: menu, documentation, arguments, return values. */
+GimpProcedure *sde_procedure_new(GimpPlugIn *plug_in, const SdeProcedure *description);

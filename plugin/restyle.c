@@ -1,0 +1,103 @@
+/* plug-in-sdedit-restyle: SDEdit. Adds noise up to a level and lets the model walk
+ * back, so that coarse shapes stay and the rest takes the style of the model.
+ * SPDX-License-Identifier: GPL-3.0-or-later */
+#include "arguments.h"
+#include "intl.h"
+#include "procedure.h"
+
+static const char *const main_arguments[] = {"style",    "strength",   "steps", "seed",
+                                             "guidance", "keep-color", NULL};
+static const char *const further_arguments[] = {
+    "sampler", "eta",   "max-side", "tile-size", "tile-overlap",
+    "source",  "model", "threads",  "memory",    NULL};
+
+static void
+add_arguments(GimpProcedure *procedure)
+{
+    sde_arguments_add_sampling(procedure, 0.4,
+                               _("How far to go: 0 changes nothing, 1 keeps nothing of "
+                                 "the picture"));
+    gimp_procedure_add_string_argument(procedure, "style", _("St_yle"),
+                                       _("Name of a style that the model knows; empty "
+                                         "for the model's own choice"),
+                                       "", G_PARAM_READWRITE);
+    gimp_procedure_add_double_argument(
+        procedure, "guidance", _("_Guidance"),
+        _("How strongly to push towards the style; 1 does not push and takes half the "
+          "time"),
+        0, 20, 1, G_PARAM_READWRITE);
+    sde_arguments_add_share(procedure, "keep-color", _("_Keep colors"),
+                            _("How firmly the coarse colors of the picture are held"),
+                            0);
+    sde_arguments_add_sampling_details(procedure);
+    sde_arguments_add_tiles(procedure);
+}
+
+static void
+read_arguments(GimpProcedureConfig *config, SdeJob *job)
+{
+    SdeRestyleParams *params = &job->params.restyle;
+
+    *params = (SdeRestyleParams) SDE_RESTYLE_PARAMS_INIT;
+    sde_arguments_read_sampling(config, &params->sampling);
+    g_object_get(config, "guidance", &params->guidance, "keep-color",
+                 &params->keep_color, "style", &job->style, NULL);
+}
+
+static int
+get_context(const SdeJob *job)
+{
+    return 0;
+}
+
+static bool
+compute(SdeJob *job, SdeModel *model, GError **error)
+{
+    SdeRestyleParams *params = &job->params.restyle;
+    const SdeMask *mask = job->mask.levels != NULL ? &job->mask : NULL;
+
+    if (job->style != NULL && job->style[0] != '\0') {
+        params->style = sde_model_find_style(model, job->style, error);
+        if (params->style < 0) {
+            return false;
+        }
+    }
+    return sde_restyle(model, &job->source, mask, params, &job->run, &job->result,
+                       error);
+}
+
+static char *
+name_layer(const SdeJob *job)
+{
+    int seed = (int) job->run.seed;
+    int n_steps = job->params.restyle.sampling.n_steps;
+
+    if (job->style != NULL && job->style[0] != '\0') {
+        /* Translators: the first value is the name of a style. */
+        return g_strdup_printf(_("Restyle %s (seed %d, %d steps)"), job->style, seed,
+                               n_steps);
+    }
+    return g_strdup_printf(_("Restyle (seed %d, %d steps)"), seed, n_steps);
+}
+
+const SdeProcedure sde_restyle_procedure = {
+    .name = "plug-in-sdedit-restyle",
+    .menu_label = N_("Re_style…"),
+    .blurb = N_("Repaint a picture in another style"),
+    .help =
+        N_("Adds noise to the selected area or the whole layer and lets a diffusion "
+           "model paint it anew, as a new layer above the source layer (SDEdit). The "
+           "strength says how much of the picture is given up. The work is done on "
+           "this computer's processor."),
+    .progress_title = N_("Restyling"),
+    .icon_name = "sdedit-restyle",
+    .region = SDE_REGION_SELECTION,
+    .is_random = true,
+    .main_arguments = main_arguments,
+    .further_arguments = further_arguments,
+    .add_arguments = add_arguments,
+    .read_arguments = read_arguments,
+    .get_context = get_context,
+    .compute = compute,
+    .name_layer = name_layer,
+};

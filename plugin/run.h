@@ -1,0 +1,9 @@
+/* One job in a thread of its own. SPDX-License-Identifier: GPL-3.0-or-later */
+#pragma once
+
+#include "procedure.h"
+
+/* Loads the model and computes; meanwhile shows progress in GIMP. Returns when the job
+ * is done or has failed. */
+bool sde_run_job(const SdeProcedure *procedure, SdeJob *job, GimpImage *image,
+                 GError **error);
