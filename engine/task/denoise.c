@@ -1,0 +1,311 @@
+/* Noise removal is one evaluation: at the angle that matches the photo's noise, D is
+ * the mean of all clean photos that could have become this one (MMSE). The level is
+ * given, or estimated; then it follows brightness where the model takes a level per
+ * pixel.
+ *
+ * The model sees the picture clipped to 0..1; the change it makes is added to the
+ * picture itself, so values outside that range stay outside. SPDX-License-Identifier:
+ * GPL-3.0-or-later */
+#include "task/denoise.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "sample/schedule.h"
+#include "task/blend.h"
+#include "task/mask.h"
+#include "task/noise-level.h"
+#include "task/tiles.h"
+
+#define LEVEL_RADIUS 2 /* pixels: brightness is the mean of 5 × 5, the pixel is noisy \
+                        */
+
+typedef struct {
+    const SdeTask *task;
+    const SdeImage *source;
+    const SdeDenoiseParams *params;
+    SdeRect rect;                    /* of the picture */
+    int padded_width, padded_height; /* of the work area */
+    SdeNoiseLevel level;
+    bool per_pixel;         /* angle follows brightness */
+    double lowest_theta;    /* that the model knows */
+    float *d;               /* padded × 3 */
+    float *levels;          /* padded; NULL: the whole picture */
+    float *grain, *scratch; /* rect; NULL without keep_grain */
+    float *brightness;      /* of a window and LEVEL_RADIUS around it */
+} Run;
+
+/* An ordinary model has no level below that of its first timestep. */
+static double
+theta_of_sigma(const Run *run, double sigma)
+{
+    return MAX(atan(2.0 * sigma / 255.0), run->lowest_theta);
+}
+
+/* ---- what a tile sees -------------------------------------------------------------
+ */
+
+static const float *
+source_pixel(const Run *run, int x, int y)
+{
+    size_t column = (size_t) (run->rect.x + sde_mirror_index(x, run->rect.width));
+    size_t row = (size_t) (run->rect.y + sde_mirror_index(y, run->rect.height));
+
+    return run->source->pixels + row * run->source->stride + 3 * column;
+}
+
+/* Brightness of the window and a rim around it, 0..1. */
+static void
+read_brightness(const Run *run, SdeRect window)
+{
+    float *out = run->brightness;
+
+    for (int y = -LEVEL_RADIUS; y < window.height + LEVEL_RADIUS; y++) {
+        for (int x = -LEVEL_RADIUS; x < window.width + LEVEL_RADIUS; x++) {
+            const float *pixel = source_pixel(run, window.x + x, window.y + y);
+
+            *out++ = (sde_clamp_unit(pixel[0]) + sde_clamp_unit(pixel[1]) +
+                      sde_clamp_unit(pixel[2])) /
+                     3.0f;
+        }
+    }
+}
+
+static void
+fill_theta(const Run *run, SdeRect window, float *theta)
+{
+    int side = 2 * LEVEL_RADIUS + 1;
+    size_t pitch = (size_t) (window.width + 2 * LEVEL_RADIUS);
+
+    read_brightness(run, window);
+    for (int y = 0; y < window.height; y++) {
+        for (int x = 0; x < window.width; x++) {
+            const float *corner = run->brightness + (size_t) y * pitch + (size_t) x;
+            float sum = 0.0f;
+
+            for (int i = 0; i < side; i++) {
+                for (int j = 0; j < side; j++) {
+                    sum += corner[(size_t) i * pitch + (size_t) j];
+                }
+            }
+            double mean = (double) sum / (side * side);
+
+            *theta++ =
+                (float) theta_of_sigma(run, sde_noise_level_at(&run->level, mean));
+        }
+    }
+}
+
+/* x = cos(theta) y: the photo y = x0 + n, with tan(theta) the deviation of n. */
+static void
+fetch_window(SdeRect window, float *x, float *theta, void *data)
+{
+    const Run *run = data;
+    float uniform = (float) cos(theta_of_sigma(run, run->level.sigma));
+
+    if (theta != NULL) {
+        fill_theta(run, window, theta);
+    }
+    for (int i = 0; i < window.height; i++) {
+        for (int j = 0; j < window.width; j++, x += 3) {
+            const float *pixel = source_pixel(run, window.x + j, window.y + i);
+            float keep = theta != NULL ? cosf(*theta++) : uniform;
+
+            for (int c = 0; c < 3; c++) {
+                x[c] = keep * (2.0f * sde_clamp_unit(pixel[c]) - 1.0f);
+            }
+        }
+    }
+}
+
+/* ---- the result -------------------------------------------------------------------
+ */
+
+/* What the model takes away from pixel (x, y) of the rect, in the picture's units. */
+static void
+read_change(const Run *run, int x, int y, float change[3])
+{
+    size_t at = 3 * ((size_t) y * (size_t) run->padded_width + (size_t) x);
+    const float *pixel = source_pixel(run, x, y);
+
+    for (int c = 0; c < 3; c++) {
+        float d = 0.5f * run->d[at + (size_t) c] + 0.5f;
+
+        change[c] = sde_clamp_unit(d) - sde_clamp_unit(pixel[c]);
+    }
+    sde_blend_share(change, run->params->luminance, run->params->color);
+}
+
+/* The fine luma of what is taken away; grain is what of it comes back. */
+static void
+find_grain(const Run *run)
+{
+    size_t width = (size_t) run->rect.width;
+
+    for (int y = 0; run->grain != NULL && y < run->rect.height; y++) {
+        for (int x = 0; x < run->rect.width; x++) {
+            float change[3];
+
+            read_change(run, x, y, change);
+            run->grain[(size_t) y * width + (size_t) x] = sde_luma(change);
+        }
+    }
+    if (run->grain != NULL) {
+        sde_blend_band_pass(run->grain, run->rect.width, run->rect.height,
+                            run->scratch);
+    }
+}
+
+static void
+write_result(const Run *run, SdeImage *result)
+{
+    float strength = (float) run->params->strength;
+    float keep = (float) run->params->keep_grain;
+
+    find_grain(run);
+    for (int y = 0; y < run->rect.height; y++) {
+        float *to = result->pixels + (size_t) (run->rect.y + y) * result->stride +
+                    3 * (size_t) run->rect.x;
+        const float *levels =
+            run->levels == NULL ? NULL
+                                : run->levels + (size_t) y * (size_t) run->padded_width;
+
+        for (int x = 0; x < run->rect.width; x++, to += 3) {
+            size_t at = (size_t) y * (size_t) run->rect.width + (size_t) x;
+            float grain = run->grain != NULL ? keep * run->grain[at] : 0.0f;
+            float weight = levels == NULL ? strength : strength * levels[x];
+            float change[3];
+
+            read_change(run, x, y, change);
+            for (int c = 0; weight > 0.0f && c < 3; c++) {
+                to[c] += weight * (change[c] - grain);
+            }
+        }
+    }
+}
+
+/* ---- the run ----------------------------------------------------------------------
+ */
+
+static size_t
+count_pixels(const Run *run)
+{
+    return (size_t) run->padded_width * (size_t) run->padded_height;
+}
+
+static void
+run_alloc(Run *run, bool masked, SdeArena *arena)
+{
+    size_t inside = (size_t) run->rect.width * (size_t) run->rect.height;
+
+    run->d = sde_arena_alloc(arena, 3 * count_pixels(run));
+    run->levels = masked ? sde_arena_alloc(arena, count_pixels(run)) : NULL;
+    if (run->params->keep_grain > 0.0) {
+        run->grain = sde_arena_alloc(arena, inside);
+        run->scratch = sde_arena_alloc(arena, 2 * inside);
+    }
+}
+
+static SdeTiles *
+plan(Run *run, bool masked, size_t *bytes, GError **error)
+{
+    g_autoptr(SdeArena) dry = sde_arena_new_dry();
+    const SdeTask *task = run->task;
+
+    run_alloc(run, masked, dry);
+    *bytes = sde_arena_get_peak(dry);
+    if (!sde_task_check_memory(task, *bytes, run->rect.width, run->rect.height,
+                               "select a smaller part", error)) {
+        return NULL;
+    }
+    return sde_tiles_new(task->denoiser, run->padded_width, run->padded_height,
+                         run->params->tile_size, run->params->tile_overlap,
+                         task->memory_limit - *bytes, error);
+}
+
+static void
+load_levels(Run *run, const SdeMask *mask)
+{
+    memset(run->levels, 0, count_pixels(run) * sizeof(float));
+    for (int y = 0; y < run->rect.height; y++) {
+        SdeRect row = {run->rect.x, run->rect.y + y, run->rect.width, 1};
+
+        sde_mask_read(mask, row, run->levels + (size_t) y * (size_t) run->padded_width);
+    }
+}
+
+static bool
+evaluate(Run *run, SdeTask *task, SdeTiles *tiles, const SdeSpan *span, GError **error)
+{
+    SdeRect window = sde_tiles_get_window(tiles, 0);
+    size_t rim = 2 * LEVEL_RADIUS;
+    g_autofree float *brightness =
+        g_new(float, ((size_t) window.width + rim) * ((size_t) window.height + rim));
+    SdeTilesInput input = {
+        .fetch = fetch_window,
+        .data = run,
+        .has_theta = run->per_pixel,
+        .theta_max = (float) theta_of_sigma(run, run->per_pixel ? run->level.highest
+                                                                : run->level.sigma),
+        .class_label = -1,
+        .guidance = 1.0};
+
+    run->brightness = brightness;
+    if (run->levels != NULL) {
+        sde_tiles_select(tiles, run->levels);
+    }
+    task->n_passes = 1;
+    task->pass = 1;
+    return sde_tiles_denoise(tiles, task, &input, run->d, span, error);
+}
+
+static void
+find_level(Run *run, const SdeMask *mask)
+{
+    const SdeDenoiser *denoiser = run->task->denoiser;
+
+    if (run->params->noise_level >= 0.0) {
+        sde_noise_level_init(&run->level, run->params->noise_level);
+    } else {
+        sde_noise_level_estimate(run->source, mask, run->task->pool, &run->level);
+    }
+    run->per_pixel = denoiser->level_map && run->level.highest > run->level.lowest;
+    run->lowest_theta =
+        denoiser->level_map ? 0.0 : sde_schedule_theta_at(denoiser->schedule, 0.0);
+}
+
+bool
+sde_denoise_run(SdeTask *task, const SdeImage *source, const SdeMask *mask,
+                const SdeDenoiseParams *params, SdeImage *result, const SdeSpan *span,
+                GError **error)
+{
+    Run run = {.task = task, .source = source, .params = params};
+    g_autoptr(SdeTiles) tiles = NULL;
+    g_autoptr(SdeArena) arena = NULL;
+    size_t bytes;
+
+    run.rect = sde_mask_find_crop(mask, source->width, source->height);
+    run.padded_width = sde_tiles_pad_side(task->denoiser, run.rect.width);
+    run.padded_height = sde_tiles_pad_side(task->denoiser, run.rect.height);
+    if (params->strength > 0.0) {
+        find_level(&run, mask);
+    }
+    if (run.level.sigma <= 0.0) { /* nothing to take away */
+        sde_blend_copy(source, result);
+        return true;
+    }
+    tiles = plan(&run, mask != NULL, &bytes, error);
+    if (tiles == NULL || (arena = sde_arena_new(bytes, error)) == NULL) {
+        return false;
+    }
+    run_alloc(&run, mask != NULL, arena);
+    if (mask != NULL) {
+        load_levels(&run, mask);
+    }
+    if (!evaluate(&run, task, tiles, span, error)) {
+        return false;
+    }
+    sde_blend_copy(source, result);
+    write_result(&run, result);
+    return true;
+}

@@ -1,0 +1,9 @@
+/* The task behind sde_denoise(); arguments are checked there.
+ * SPDX-License-Identifier: GPL-3.0-or-later */
+#pragma once
+
+#include "task/task.h"
+
+bool sde_denoise_run(SdeTask *task, const SdeImage *source, const SdeMask *mask,
+                     const SdeDenoiseParams *params, SdeImage *result,
+                     const SdeSpan *span, GError **error);

@@ -1,0 +1,258 @@
+/* Inpainting: each hole, with its surroundings, is a picture of its own. What the hole
+ * holds is replaced (by a smooth continuation, by noise, or not at all), noised to t0
+ * and walked down, while the surroundings stay known. The patches are pasted when the
+ * last of them is done. SPDX-License-Identifier: GPL-3.0-or-later */
+#include "task/inpaint.h"
+
+#include <string.h>
+
+#include "base/rng.h"
+#include "task/blend.h"
+#include "task/mask.h"
+#include "task/walk.h"
+
+/* A hole's work; `patch` is what it leaves until the end. */
+typedef struct {
+    SdeHole hole;
+    SdeArea area; /* of the hole's crop */
+    SdeWalk walk;
+    SdeTiles *tiles;
+    size_t area_bytes;
+    float *mask, *patch; /* of the bounds; patch × 3, -1..1 */
+} Work;
+
+static void
+work_clear(gpointer data)
+{
+    Work *work = data;
+
+    sde_tiles_free(work->tiles);
+    g_free(work->mask);
+    g_free(work->patch);
+}
+
+static size_t
+count_pixels(SdeRect rect)
+{
+    return (size_t) rect.width * (size_t) rect.height;
+}
+
+/* ---- planning ---------------------------------------------------------------------
+ */
+
+static void
+work_init(Work *work, const SdeHole *hole, const SdeTask *task,
+          const SdeInpaintParams *params)
+{
+    *work = (Work) {.hole = *hole};
+    sde_area_init(&work->area, task->denoiser, hole->crop, params->sampling.max_side);
+    work->walk =
+        (SdeWalk) {.sampling = &params->sampling,
+                   .n_resample = task->denoiser->level_map ? 1 : params->n_resample,
+                   .class_label = -1,
+                   .guidance = 1.0};
+}
+
+/* Filling and colour match hold memory only while the walk holds none; what they need
+ * above the walk's own is added to its plan. */
+static size_t
+plan_blend(const Work *work)
+{
+    int width = work->area.padded_width, height = work->area.padded_height;
+    size_t blend = MAX(sde_blend_plan_fill_smooth(width, height),
+                       sde_blend_plan_match_colors(width, height));
+    size_t walk = sde_walk_plan(&work->walk);
+
+    return blend > walk ? blend - walk : 0;
+}
+
+/* Works of all holes, their memory checked before the first begins. */
+static bool
+plan_all(GArray *works, GArray *holes, SdeTask *task, const SdeInpaintParams *params,
+         GError **error)
+{
+    size_t kept = 0;
+
+    for (guint i = 0; i < holes->len; i++) {
+        Work work;
+
+        work_init(&work, &g_array_index(holes, SdeHole, i), task, params);
+        kept += count_pixels(work.hole.bounds) * 4 * sizeof(float);
+        g_array_append_val(works, work);
+    }
+    task->n_passes = 0;
+    for (guint i = 0; i < works->len; i++) {
+        Work *work = &g_array_index(works, Work, i);
+
+        work->walk.area = &work->area;
+        work->tiles = sde_walk_fit(&work->walk, task, kept + plan_blend(work),
+                                   &work->area_bytes, error);
+        if (work->tiles == NULL) {
+            return false;
+        }
+        task->n_passes += sde_walk_count_passes(&work->walk);
+    }
+    return true;
+}
+
+/* ---- one hole ---------------------------------------------------------------------
+ */
+
+/* Noise of a picture's usual spread around mid grey, in the hole only. */
+static void
+fill_noise(const SdeArea *area, uint64_t seed)
+{
+    size_t pitch = 3 * (size_t) area->padded_width;
+    g_autofree float *row = g_new(float, pitch);
+
+    for (int y = 0; y < area->padded_height; y++) {
+        float *start = area->start + (size_t) y * pitch;
+        const float *levels = area->levels + (size_t) y * (size_t) area->padded_width;
+
+        sde_rng_fill_normal(seed, SDE_STREAM_FILL, area->rect.x, area->rect.y + y,
+                            area->padded_width, 1, 3, row, pitch);
+        for (size_t i = 0; i < pitch; i++) {
+            float value = CLAMP(0.5f * row[i], -1.0f, 1.0f);
+
+            start[i] += levels[i / 3] * (value - start[i]);
+        }
+    }
+}
+
+/* Soft pixels are surroundings up to half level: there the picture itself is the best
+ * guess. `out` is free before the walk and holds the levels that count as hole. */
+static bool
+fill_hole(const SdeArea *area, SdeFill fill, uint64_t seed, GError **error)
+{
+    size_t n = sde_area_count_pixels(area);
+
+    if (fill == SDE_FILL_NOISE) {
+        fill_noise(area, seed);
+    }
+    if (fill != SDE_FILL_SMOOTH) {
+        return true;
+    }
+    for (size_t i = 0; i < n; i++) {
+        area->out[i] = sde_clamp_unit(2.0f * area->levels[i] - 1.0f);
+    }
+    return sde_blend_fill_smooth(area->start, area->out, area->padded_width,
+                                 area->padded_height, error);
+}
+
+/* Takes from the area what the hole needs at the end. */
+static void
+keep_patch(Work *work)
+{
+    SdeRect bounds = work->hole.bounds, crop = work->hole.crop;
+    size_t width = (size_t) bounds.width, left = (size_t) (bounds.x - crop.x);
+    g_autofree float *row = g_new(float, 3 * (size_t) crop.width);
+    g_autofree float *scratch = g_new(float, 3 * (size_t) work->area.padded_width);
+
+    work->mask = g_new(float, count_pixels(bounds));
+    work->patch = g_new(float, 3 * count_pixels(bounds));
+    for (int y = 0; y < bounds.height; y++) {
+        int crop_y = bounds.y - crop.y + y;
+        size_t at = (size_t) crop_y * (size_t) crop.width + left;
+
+        sde_area_read_row(&work->area, work->area.out, crop_y, row, scratch);
+        memcpy(work->patch + 3 * (size_t) y * width, row + 3 * left,
+               3 * width * sizeof(float));
+        memcpy(work->mask + (size_t) y * width, work->area.mask + at,
+               width * sizeof(float));
+    }
+}
+
+static bool
+work_run(Work *work, SdeTask *task, const SdeImage *source, const SdeMask *mask,
+         const SdeInpaintParams *params, const SdeSpan *span, GError **error)
+{
+    g_autoptr(SdeArena) arena = sde_arena_new(work->area_bytes, error);
+    SdeArea *area = &work->area;
+
+    if (arena == NULL) {
+        return false;
+    }
+    sde_area_alloc(area, arena);
+    sde_mask_read(mask, area->rect, area->mask);
+    sde_mask_spread(area->mask, area->rect.width, area->rect.height, params->grow,
+                    params->feather, area->out);
+    sde_area_load_levels(area);
+    sde_area_load_picture(area, source);
+    if (!fill_hole(area, params->fill, task->seed, error) ||
+        !sde_walk_run(&work->walk, task, work->tiles, span, error)) {
+        return false;
+    }
+    if (params->match_colors &&
+        !sde_blend_match_colors(area->out, area->levels, area->padded_width,
+                                area->padded_height, error)) {
+        return false;
+    }
+    keep_patch(work);
+    return true;
+}
+
+/* ---- all holes --------------------------------------------------------------------
+ */
+
+static void
+paste(const Work *work, bool graded, SdeImage *result)
+{
+    SdeRect bounds = work->hole.bounds;
+    const float *fill = work->patch, *level = work->mask;
+
+    for (int y = 0; y < bounds.height; y++) {
+        float *to = result->pixels + (size_t) (bounds.y + y) * result->stride +
+                    3 * (size_t) bounds.x;
+
+        for (int x = 0; x < bounds.width; x++, to += 3, fill += 3, level++) {
+            sde_blend_paste_pixel(to, fill, sde_mask_paste_weight(*level, graded));
+        }
+    }
+}
+
+/* Parts of the span go by what each hole costs: its tiles times its passes. */
+static bool
+run_all(GArray *works, SdeTask *task, const SdeImage *source, const SdeMask *mask,
+        const SdeInpaintParams *params, const SdeSpan *span, GError **error)
+{
+    int done = 0, all = 0;
+
+    for (guint i = 0; i < works->len; i++) {
+        all += sde_tiles_get_count(g_array_index(works, Work, i).tiles);
+    }
+    for (guint i = 0; i < works->len; i++) {
+        Work *work = &g_array_index(works, Work, i);
+        int n = sde_tiles_get_count(work->tiles);
+        SdeSpan part = sde_span_part(span, done, all);
+
+        if (span != NULL) {
+            part.end = sde_span_part(span, done + n - 1, all).end;
+        }
+        if (!work_run(work, task, source, mask, params, &part, error)) {
+            return false;
+        }
+        done += n;
+    }
+    return true;
+}
+
+bool
+sde_inpaint_run(SdeTask *task, const SdeImage *source, const SdeMask *mask,
+                const SdeInpaintParams *params, SdeImage *result, const SdeSpan *span,
+                GError **error)
+{
+    g_autoptr(GArray) holes =
+        sde_mask_find_holes(mask, params->grow + params->feather, params->context);
+    g_autoptr(GArray) works = g_array_new(FALSE, FALSE, sizeof(Work));
+
+    g_array_set_clear_func(works, work_clear);
+    if (!plan_all(works, holes, task, params, error) ||
+        !run_all(works, task, source, mask, params, span, error)) {
+        return false;
+    }
+    sde_blend_copy(source, result);
+    for (guint i = 0; i < works->len; i++) {
+        paste(&g_array_index(works, Work, i), task->denoiser->level_map, result);
+    }
+    return true;
+}

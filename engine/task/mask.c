@@ -1,0 +1,330 @@
+/* Soft masks: reading, growing and feathering, and finding the separate holes.
+ *
+ * Growing and feathering are one step: a level is a function of the exact Euclidean
+ * distance to what is masked (distance transform of Felzenszwalb and Huttenlocher
+ * 2012), so rims are round and do not depend on the direction. SPDX-License-Identifier:
+ * GPL-3.0-or-later */
+#include "task/mask.h"
+
+#include <math.h>
+#include <string.h>
+
+#define CELL        32 /* pixels; holes closer than this are one hole */
+#define MIN_CONTEXT 64 /* pixels */
+#define FAR         1e12f
+
+SdeRect
+sde_mask_find_bounds(const SdeMask *mask)
+{
+    int left = mask->width, right = -1, top = mask->height, bottom = -1;
+
+    for (int y = 0; y < mask->height; y++) {
+        const float *row = mask->levels + (size_t) y * mask->stride;
+
+        for (int x = 0; x < mask->width; x++) {
+            if (row[x] > 0.0f) {
+                left = MIN(left, x);
+                right = MAX(right, x);
+                top = MIN(top, y);
+                bottom = y;
+            }
+        }
+    }
+    if (right < 0) {
+        return (SdeRect) {0};
+    }
+    return (SdeRect) {left, top, right - left + 1, bottom - top + 1};
+}
+
+SdeRect
+sde_mask_widen(SdeRect rect, int margin, int width, int height)
+{
+    int left = MAX(rect.x - margin, 0), top = MAX(rect.y - margin, 0);
+    int right = MIN(rect.x + rect.width + margin, width);
+    int bottom = MIN(rect.y + rect.height + margin, height);
+
+    return (SdeRect) {left, top, right - left, bottom - top};
+}
+
+SdeRect
+sde_mask_find_crop(const SdeMask *mask, int width, int height)
+{
+    if (mask == NULL) {
+        return (SdeRect) {.width = width, .height = height};
+    }
+    return sde_mask_widen(sde_mask_find_bounds(mask), MIN_CONTEXT, width, height);
+}
+
+void
+sde_mask_read(const SdeMask *mask, SdeRect rect, float *levels)
+{
+    for (int y = 0; y < rect.height; y++) {
+        for (int x = 0; x < rect.width; x++) {
+            *levels++ =
+                mask == NULL
+                    ? 1.0f
+                    : sde_clamp_unit(mask->levels[(size_t) (rect.y + y) * mask->stride +
+                                                  (size_t) (rect.x + x)]);
+        }
+    }
+}
+
+/* Lower envelope of the parabolas f[q] + (x - q)^2, read at x = 0..n-1. `apex` and
+ * `from` are scratch for n and n + 1 values. */
+static void
+transform_line(const float *f, int n, float *out, int *apex, float *from)
+{
+    int k = -1;
+
+    for (int q = 0; q < n; q++) {
+        float meet = -FAR;
+
+        while (k >= 0) {
+            int p = apex[k];
+            double above = (double) f[q] - (double) f[p] + (double) (q - p) * (q + p);
+
+            meet = (float) (above / (2.0 * (q - p)));
+            if (meet > from[k]) {
+                break;
+            }
+            k--;
+            meet = -FAR;
+        }
+        k++;
+        apex[k] = q;
+        from[k] = meet;
+    }
+    from[k + 1] = FAR;
+    k = 0;
+    for (int x = 0; x < n; x++) {
+        while (from[k + 1] < (float) x) {
+            k++;
+        }
+        out[x] = f[apex[k]] + (float) (x - apex[k]) * (float) (x - apex[k]);
+    }
+}
+
+/* plane: 0 at the set's pixels, FAR elsewhere; becomes the squared distance to it. */
+static void
+transform_plane(float *plane, int width, int height)
+{
+    size_t n = (size_t) MAX(width, height);
+    g_autofree float *line = g_new(float, n);
+    g_autofree float *out = g_new(float, n);
+    g_autofree float *from = g_new(float, n + 1);
+    g_autofree int *apex = g_new(int, n);
+
+    for (int x = 0; x < width; x++) {
+        for (int y = 0; y < height; y++) {
+            line[y] = plane[(size_t) y * (size_t) width + (size_t) x];
+        }
+        transform_line(line, height, out, apex, from);
+        for (int y = 0; y < height; y++) {
+            plane[(size_t) y * (size_t) width + (size_t) x] = out[y];
+        }
+    }
+    for (int y = 0; y < height; y++) {
+        float *row = plane + (size_t) y * (size_t) width;
+
+        transform_line(row, width, out, apex, from);
+        memcpy(row, out, (size_t) width * sizeof(float));
+    }
+}
+
+/* 1 up to `grow`, then a raised cosine that reaches 0 one pixel after the feather. */
+static float
+spread_level(float distance, int grow, int feather)
+{
+    float u = (distance - (float) grow) / (float) (feather + 1);
+
+    if (u <= 0.0f) {
+        return 1.0f;
+    }
+    if (u >= 1.0f || feather == 0) {
+        return 0.0f;
+    }
+    return 0.5f + 0.5f * cosf((float) G_PI * u);
+}
+
+void
+sde_mask_spread(float *levels, int width, int height, int grow, int feather,
+                float *scratch)
+{
+    size_t n = (size_t) width * (size_t) height;
+    float highest = 0.0f;
+
+    if (grow <= 0 && feather <= 0) {
+        return;
+    }
+    for (size_t i = 0; i < n; i++) {
+        highest = MAX(highest, levels[i]);
+    }
+    if (highest <= 0.0f) {
+        return;
+    }
+    /* A soft rim that is already there counts as hole from half its height on. */
+    for (size_t i = 0; i < n; i++) {
+        scratch[i] = levels[i] >= 0.5f * highest ? 0.0f : FAR;
+    }
+    transform_plane(scratch, width, height);
+    for (size_t i = 0; i < n; i++) {
+        if (scratch[i] > 0.0f) {
+            float level = highest * spread_level(sqrtf(scratch[i]), grow, feather);
+
+            levels[i] = MAX(levels[i], level);
+        }
+    }
+}
+
+/* ---- separate holes ---------------------------------------------------------------
+ */
+
+typedef struct {
+    int width, height;
+    unsigned char *cells; /* 1: something masked in it and not yet taken */
+} Grid;
+
+static void
+grid_init(Grid *grid, const SdeMask *mask)
+{
+    grid->width = sde_divide_up(mask->width, CELL);
+    grid->height = sde_divide_up(mask->height, CELL);
+    grid->cells = g_new0(unsigned char, (size_t) grid->width *(size_t) grid->height);
+    for (int y = 0; y < mask->height; y++) {
+        const float *row = mask->levels + (size_t) y * mask->stride;
+        unsigned char *cells = grid->cells + (size_t) (y / CELL) * (size_t) grid->width;
+
+        for (int x = 0; x < mask->width; x++) {
+            cells[x / CELL] |= row[x] > 0.0f;
+        }
+    }
+}
+
+/* Takes the cell at `start` and all that touch it; returns their common rectangle. */
+static SdeRect
+grid_take_component(Grid *grid, int start, GArray *todo)
+{
+    int left = start % grid->width, right = left;
+    int top = start / grid->width, bottom = top;
+
+    g_array_set_size(todo, 0);
+    g_array_append_val(todo, start);
+    grid->cells[start] = 0;
+    while (todo->len > 0) {
+        int cell = g_array_index(todo, int, todo->len - 1);
+        int x = cell % grid->width, y = cell / grid->width;
+
+        g_array_set_size(todo, todo->len - 1);
+        left = MIN(left, x);
+        right = MAX(right, x);
+        top = MIN(top, y);
+        bottom = MAX(bottom, y);
+        for (int i = MAX(y - 1, 0); i <= MIN(y + 1, grid->height - 1); i++) {
+            for (int j = MAX(x - 1, 0); j <= MIN(x + 1, grid->width - 1); j++) {
+                int next = i * grid->width + j;
+
+                if (grid->cells[next]) {
+                    grid->cells[next] = 0;
+                    g_array_append_val(todo, next);
+                }
+            }
+        }
+    }
+    return (SdeRect) {left, top, right - left + 1, bottom - top + 1};
+}
+
+/* The exact rectangle of what is masked inside a rectangle of cells. */
+static SdeRect
+shrink_to_levels(const SdeMask *mask, SdeRect cells)
+{
+    int x = cells.x * CELL, y = cells.y * CELL;
+    SdeMask part = {.levels = mask->levels + (size_t) y * mask->stride + (size_t) x,
+                    .width = MIN(cells.width * CELL, mask->width - x),
+                    .height = MIN(cells.height * CELL, mask->height - y),
+                    .stride = mask->stride};
+    SdeRect bounds = sde_mask_find_bounds(&part);
+
+    bounds.x += x;
+    bounds.y += y;
+    return bounds;
+}
+
+static void
+hole_set_crop(SdeHole *hole, int context, int width, int height)
+{
+    int side = MAX(hole->bounds.width, hole->bounds.height);
+    int margin = context > 0 ? context : MAX(MIN_CONTEXT, side / 2);
+
+    hole->crop = sde_mask_widen(hole->bounds, margin, width, height);
+}
+
+static bool
+rects_overlap(SdeRect a, SdeRect b)
+{
+    return a.x < b.x + b.width && b.x < a.x + a.width && a.y < b.y + b.height &&
+           b.y < a.y + a.height;
+}
+
+static SdeRect
+rect_union(SdeRect a, SdeRect b)
+{
+    int right = MAX(a.x + a.width, b.x + b.width);
+    int bottom = MAX(a.y + a.height, b.y + b.height);
+    int x = MIN(a.x, b.x), y = MIN(a.y, b.y);
+
+    return (SdeRect) {x, y, right - x, bottom - y};
+}
+
+/* Holes whose surroundings overlap become one, until none do. */
+static void
+merge_holes(GArray *holes, int context, int width, int height)
+{
+    for (guint i = 0; i < holes->len; i++) {
+        guint j = 0;
+
+        while (j < holes->len) {
+            SdeHole *hole = &g_array_index(holes, SdeHole, i);
+            SdeHole *other = &g_array_index(holes, SdeHole, j);
+
+            if (i == j || !rects_overlap(hole->crop, other->crop)) {
+                j++;
+                continue;
+            }
+            hole->bounds = rect_union(hole->bounds, other->bounds);
+            hole_set_crop(hole, context, width, height);
+            g_array_remove_index(holes, j);
+            i -= j < i;
+            j = 0; /* it has grown: look at all the others again */
+        }
+    }
+}
+
+GArray *
+sde_mask_find_holes(const SdeMask *mask, int spread, int context)
+{
+    GArray *holes = g_array_new(FALSE, FALSE, sizeof(SdeHole));
+    g_autoptr(GArray) todo = g_array_new(FALSE, FALSE, sizeof(int));
+    Grid grid;
+
+    grid_init(&grid, mask);
+    for (int i = 0; i < grid.width * grid.height; i++) {
+        if (grid.cells[i]) {
+            SdeHole hole;
+
+            hole.bounds = shrink_to_levels(mask, grid_take_component(&grid, i, todo));
+            hole.bounds =
+                sde_mask_widen(hole.bounds, spread, mask->width, mask->height);
+            hole_set_crop(&hole, context, mask->width, mask->height);
+            g_array_append_val(holes, hole);
+        }
+    }
+    g_free(grid.cells);
+    merge_holes(holes, context, mask->width, mask->height);
+    return holes;
+}
+
+float
+sde_mask_paste_weight(float level, bool graded)
+{
+    return graded ? MIN(4.0f * level, 1.0f) : level;
+}

@@ -1,0 +1,34 @@
+/* Soft masks as dense planes of levels 0..1; 1 = repaint, 0 = keep.
+ * SPDX-License-Identifier: GPL-3.0-or-later */
+#pragma once
+
+#include "task/task.h"
+
+/* Smallest rectangle that holds every level above 0; width 0 when there is none. */
+SdeRect sde_mask_find_bounds(const SdeMask *mask);
+/* Rectangle widened by `margin` on every side, inside a width × height picture. */
+SdeRect sde_mask_widen(SdeRect rect, int margin, int width, int height);
+
+/* What a task with this mask looks at: the bounds and some surroundings; NULL: all of
+ * width × height. */
+SdeRect sde_mask_find_crop(const SdeMask *mask, int width, int height);
+
+/* levels: dense, of the rect; clamped to 0..1. Mask NULL: 1. */
+void sde_mask_read(const SdeMask *mask, SdeRect rect, float *levels);
+/* Grows what is masked by `grow` pixels all around and lets it fall off to 0 over
+ * `feather` pixels more. Never lowers a level. scratch: width × height floats. */
+void sde_mask_spread(float *levels, int width, int height, int grow, int feather,
+                     float *scratch);
+
+typedef struct {
+    SdeRect bounds; /* of the hole, spread included */
+    SdeRect crop;   /* with context; no two crops of a list overlap */
+} SdeHole;
+/* Holes so far from each other that each is a picture of its own. `context` is the
+ * width of the surroundings, 0: from each hole's size. `spread` is grow + feather.
+ * Returns SdeHole, in reading order of their first rows; empty for an empty mask. */
+GArray *sde_mask_find_holes(const SdeMask *mask, int spread, int context);
+
+/* How much of the fill shows: the walk has already melted soft levels into the picture
+ * where the model takes graded ones, so only the faint end needs a blend. */
+float sde_mask_paste_weight(float level, bool graded);

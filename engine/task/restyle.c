@@ -1,0 +1,81 @@
+/* Restyling is SDEdit (Meng et al. 2022): noise the picture to t0, walk down again
+ * under the style's class label. A mask grades t0 per pixel where the model takes that,
+ * else it blends. What is pasted is the change that the walk made: with max_side the
+ * picture keeps its own fine detail, and values outside 0..1 stay.
+ * SPDX-License-Identifier: GPL-3.0-or-later */
+#include "task/restyle.h"
+
+#include "task/blend.h"
+#include "task/mask.h"
+#include "task/walk.h"
+
+/* out = the change from start, in the picture's units. */
+static void
+keep_change(const SdeArea *area)
+{
+    size_t n = 3 * sde_area_count_pixels(area);
+
+    for (size_t i = 0; i < n; i++) {
+        area->out[i] = 0.5f * (area->out[i] - area->start[i]);
+    }
+}
+
+static void
+paste(const SdeArea *area, bool graded, SdeImage *result)
+{
+    SdeRect rect = area->rect;
+    g_autofree float *row = g_new(float, 3 * (size_t) rect.width);
+    g_autofree float *scratch = g_new(float, 3 * (size_t) area->padded_width);
+
+    keep_change(area);
+    for (int y = 0; y < rect.height; y++) {
+        float *to = result->pixels + (size_t) (rect.y + y) * result->stride +
+                    3 * (size_t) rect.x;
+        const float *mask = area->mask + (size_t) y * (size_t) rect.width;
+
+        sde_area_read_row(area, area->out, y, row, scratch);
+        for (int x = 0; x < rect.width; x++) {
+            float weight = sde_mask_paste_weight(mask[x], graded);
+
+            for (int c = 3 * x; weight > 0.0f && c < 3 * x + 3; c++) {
+                to[c] += weight * row[c];
+            }
+        }
+    }
+}
+
+bool
+sde_restyle_run(SdeTask *task, const SdeImage *source, const SdeMask *mask,
+                const SdeRestyleParams *params, SdeImage *result, const SdeSpan *span,
+                GError **error)
+{
+    g_autoptr(SdeTiles) tiles = NULL;
+    g_autoptr(SdeArena) arena = NULL;
+    SdeArea area;
+    SdeWalk walk = {.area = &area,
+                    .sampling = &params->sampling,
+                    .n_resample = 1,
+                    .class_label = params->style,
+                    .guidance = params->guidance,
+                    .keep_color = params->keep_color};
+    size_t bytes;
+
+    sde_area_init(&area, task->denoiser,
+                  sde_mask_find_crop(mask, source->width, source->height),
+                  params->sampling.max_side);
+    tiles = sde_walk_fit(&walk, task, 0, &bytes, error);
+    if (tiles == NULL || (arena = sde_arena_new(bytes, error)) == NULL) {
+        return false;
+    }
+    sde_area_alloc(&area, arena);
+    sde_mask_read(mask, area.rect, area.mask);
+    sde_area_load_levels(&area);
+    sde_area_load_picture(&area, source);
+    task->n_passes = sde_walk_count_passes(&walk);
+    if (!sde_walk_run(&walk, task, tiles, span, error)) {
+        return false;
+    }
+    sde_blend_copy(source, result);
+    paste(&area, task->denoiser->level_map, result);
+    return true;
+}

@@ -1,0 +1,17 @@
+/* What the tasks share that is too long for a header.
+ * SPDX-License-Identifier: GPL-3.0-or-later */
+#include "task/task.h"
+
+bool
+sde_task_check_memory(const SdeTask *task, size_t bytes, int width, int height,
+                      const char *advice, GError **error)
+{
+    if (bytes <= task->memory_limit) {
+        return true;
+    }
+    g_set_error(error, SDE_ERROR, SDE_ERROR_TOO_LARGE,
+                "working on %d × %d pixels needs %" G_GSIZE_FORMAT
+                " MiB of memory, the limit is %" G_GSIZE_FORMAT " MiB; %s",
+                width, height, (bytes >> 20) + 1, task->memory_limit >> 20, advice);
+    return false;
+}

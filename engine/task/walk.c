@@ -1,0 +1,353 @@
+/* Walks a picture from a noise level down to none.
+ *
+ * A level-map model gets an angle per pixel, the walk's angle times the pixel's level:
+ * known pixels are at 0 and clean from the first step on, soft ones walk a shorter way
+ * (TD-Paint 2024). An ordinary model knows one angle: there D of the known pixels is
+ * replaced by the picture (DDNM 2022, DiffPIR 2023), and soft pixels come free when the
+ * walk has come down to their level (Differential Diffusion 2023). RePaint's jumps walk
+ * short stretches several times, each time noised anew.
+ * SPDX-License-Identifier: GPL-3.0-or-later */
+#include "task/walk.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "base/rng.h"
+#include "sample/sampler.h"
+#include "sample/schedule.h"
+#include "task/scale.h"
+
+#define COLOR_CELL    16 /* pixels: size of what keep_color calls coarse */
+#define JUMP_FRACTION 25 /* a jump is this part of the steps (RePaint: 10 of 250) */
+
+typedef struct {
+    const SdeWalk *walk;
+    SdeTask *task;
+    SdeTiles *tiles;
+    int width, height; /* of the padded area */
+    size_t n_pixels;
+    double *thetas; /* n_steps + 1 */
+    float *x, *d, *noise, *now, *next;
+    int color_width, color_height;
+    float *colors, *color_shift; /* coarse start; its difference from D */
+    SdeSamplerState *state;
+    bool graded; /* the model takes an angle per pixel */
+    int step;    /* that it is at */
+    int draw;    /* how many noise fields were drawn */
+} Run;
+
+int
+sde_walk_count_passes(const SdeWalk *walk)
+{
+    return walk->sampling->n_steps * MAX(walk->n_resample, 1);
+}
+
+static void
+run_alloc(Run *run, SdeArena *arena)
+{
+    const SdeArea *area = run->walk->area;
+    size_t n = sde_area_count_pixels(area);
+    size_t coarse;
+
+    run->width = area->padded_width;
+    run->height = area->padded_height;
+    run->n_pixels = n;
+    run->color_width = sde_divide_up(run->width, COLOR_CELL);
+    run->color_height = sde_divide_up(run->height, COLOR_CELL);
+    coarse = 3 * (size_t) run->color_width * (size_t) run->color_height;
+    run->d = sde_arena_alloc(arena, 3 * n);
+    run->noise = sde_arena_alloc(arena, 3 * n);
+    run->now = sde_arena_alloc(arena, n);
+    run->next = sde_arena_alloc(arena, n);
+    run->colors = sde_arena_alloc(arena, coarse);
+    run->color_shift = sde_arena_alloc(arena, coarse);
+}
+
+static size_t
+run_plan(const SdeWalk *walk)
+{
+    g_autoptr(SdeArena) arena = sde_arena_new_dry();
+    Run run = {.walk = walk};
+
+    run_alloc(&run, arena);
+    return sde_arena_get_peak(arena);
+}
+
+size_t
+sde_walk_plan(const SdeWalk *walk)
+{
+    return run_plan(walk) +
+           sde_sampler_plan(walk->sampling->sampler, sde_area_count_pixels(walk->area));
+}
+
+SdeTiles *
+sde_walk_fit(const SdeWalk *walk, const SdeTask *task, size_t more, size_t *area_bytes,
+             GError **error)
+{
+    g_autoptr(SdeArena) dry = sde_arena_new_dry();
+    const SdeSampling *sampling = walk->sampling;
+    SdeArea area = *walk->area;
+    size_t needed;
+
+    sde_area_alloc(&area, dry);
+    *area_bytes = sde_arena_get_peak(dry);
+    needed = *area_bytes + more + sde_walk_plan(walk);
+    if (!sde_task_check_memory(task, needed, area.width, area.height,
+                               "select a smaller part or set a maximum size", error)) {
+        return NULL;
+    }
+    return sde_tiles_new(task->denoiser, area.padded_width, area.padded_height,
+                         sampling->tile_size, sampling->tile_overlap,
+                         task->memory_limit - needed, error);
+}
+
+/* ---- noise ------------------------------------------------------------------------
+ */
+
+static void
+draw_row(size_t row, int thread, void *data)
+{
+    Run *run = data;
+    SdeRect rect = run->walk->area->rect;
+    size_t pitch = 3 * (size_t) run->width;
+    uint32_t stream =
+        run->draw == 0 ? SDE_STREAM_START : SDE_STREAM_STEP + (uint32_t) run->draw;
+
+    sde_rng_fill_normal(run->task->seed, stream, rect.x, rect.y + (int) row, run->width,
+                        1, 3, run->noise + row * pitch, pitch);
+}
+
+static void
+draw_noise(Run *run)
+{
+    sde_parallel_for(run->task->pool, (size_t) run->height, NULL, draw_row, run);
+    run->draw++;
+}
+
+/* ---- angles -----------------------------------------------------------------------
+ */
+
+static void
+fill_angles(const Run *run, double theta, float *angles)
+{
+    for (size_t i = 0; i < run->n_pixels; i++) {
+        angles[i] = (float) theta * (run->graded ? run->walk->area->levels[i] : 1.0f);
+    }
+}
+
+/* x of the walk's first angle. Where the angle is 0 x is the picture itself. */
+static void
+start_walk(Run *run)
+{
+    const float *start = run->walk->area->start;
+
+    draw_noise(run);
+    fill_angles(run, run->thetas[0], run->now);
+    for (size_t i = 0; i < run->n_pixels; i++) {
+        float keep = cosf(run->now[i]), fresh = sinf(run->now[i]);
+
+        for (size_t c = 3 * i; c < 3 * i + 3; c++) {
+            run->x[c] = keep * start[c] + fresh * run->noise[c];
+        }
+    }
+}
+
+/* ---- D and what is done to it -----------------------------------------------------
+ */
+
+static void
+fetch_window(SdeRect window, float *x, float *theta, void *data)
+{
+    const Run *run = data;
+    size_t width = (size_t) window.width;
+
+    for (int y = 0; y < window.height; y++) {
+        size_t from = (size_t) (window.y + y) * (size_t) run->width + (size_t) window.x;
+        size_t to = (size_t) y * width;
+
+        memcpy(x + 3 * to, run->x + 3 * from, 3 * width * sizeof(float));
+        if (theta != NULL) {
+            memcpy(theta + to, run->now + from, width * sizeof(float));
+        }
+    }
+}
+
+static bool
+evaluate(Run *run, const SdeSpan *span, GError **error)
+{
+    SdeTilesInput input = {.fetch = fetch_window,
+                           .data = run,
+                           .has_theta = run->graded,
+                           .theta_max = (float) run->thetas[run->step],
+                           .class_label = run->walk->class_label,
+                           .guidance = run->walk->guidance};
+
+    return sde_tiles_denoise(run->tiles, run->task, &input, run->d, span, error);
+}
+
+/* D += keep (low-pass of start - low-pass of D), as in ILVR (Choi et al. 2021). Not in
+ * the last quarter of the walk, where only texture is left to decide. */
+static void
+hold_colors(Run *run)
+{
+    int width = run->color_width, height = run->color_height;
+    size_t n = 3 * (size_t) width * (size_t) height;
+    float keep = (float) run->walk->keep_color;
+
+    if (keep <= 0.0f || run->thetas[run->step] < 0.25 * run->thetas[0]) {
+        return;
+    }
+    g_autofree float *row = g_new(float, 3 * (size_t) run->width);
+    g_autofree float *scratch = g_new(float, 3 * (size_t) width);
+
+    sde_scale_down(run->d, 3 * (size_t) run->width, run->width, run->height, 3,
+                   run->color_shift, width, height);
+    for (size_t i = 0; i < n; i++) {
+        run->color_shift[i] = keep * (run->colors[i] - run->color_shift[i]);
+    }
+    for (int y = 0; y < run->height; y++) {
+        float *d = run->d + 3 * (size_t) y * (size_t) run->width;
+
+        sde_scale_up_row(run->color_shift, 3 * (size_t) width, width, height, 3,
+                         run->width, run->height, y, row, scratch);
+        for (size_t i = 0; i < 3 * (size_t) run->width; i++) {
+            d[i] += row[i];
+        }
+    }
+}
+
+/* Pictures lie in -1..1, and what is known is known. */
+static void
+project(Run *run)
+{
+    const SdeArea *area = run->walk->area;
+    float reached = (float) (run->thetas[run->step] / run->thetas[0]);
+
+    for (size_t i = 0; i < run->n_pixels; i++) {
+        float level = area->levels[i];
+        bool known = run->graded ? level <= 0.0f : level < reached;
+
+        for (size_t c = 3 * i; c < 3 * i + 3; c++) {
+            run->d[c] = known ? area->start[c] : CLAMP(run->d[c], -1.0f, 1.0f);
+        }
+    }
+}
+
+/* ---- the loop ---------------------------------------------------------------------
+ */
+
+static bool
+take_step(Run *run, const SdeSpan *span, GError **error)
+{
+    const SdeSampling *sampling = run->walk->sampling;
+    bool needs_noise = sde_sampler_needs_noise(sampling->sampler, sampling->eta);
+    float *now = run->now;
+
+    run->task->pass++;
+    if (!evaluate(run, span, error)) {
+        return false;
+    }
+    hold_colors(run);
+    project(run);
+    fill_angles(run, run->thetas[run->step + 1], run->next);
+    if (needs_noise) {
+        draw_noise(run);
+    }
+    sde_sampler_step(run->state, run->x, run->d, now, run->next,
+                     needs_noise ? run->noise : NULL);
+    run->now = run->next;
+    run->next = now;
+    run->step++;
+    return true;
+}
+
+static void
+jump_back(Run *run, int to)
+{
+    float *now = run->now;
+
+    fill_angles(run, run->thetas[to], run->next);
+    draw_noise(run);
+    sde_sampler_renoise(run->state, run->x, now, run->next, run->noise);
+    run->now = run->next;
+    run->next = now;
+    run->step = to;
+}
+
+/* Each stretch of `jump` steps is walked n_resample times: exactly n_steps × n_resample
+ * evaluations. */
+static bool
+walk_all(Run *run, const SdeSpan *span, GError **error)
+{
+    int n_steps = run->walk->sampling->n_steps;
+    int n_resample = MAX(run->walk->n_resample, 1);
+    int jump = n_resample > 1 ? MAX(n_steps / JUMP_FRACTION, 1) : n_steps;
+    int n_passes = sde_walk_count_passes(run->walk), pass = 0;
+
+    for (int begin = 0; begin < n_steps; begin += jump) {
+        int end = MIN(begin + jump, n_steps);
+
+        for (int round = 0; round < n_resample; round++) {
+            if (round > 0) {
+                jump_back(run, begin);
+            }
+            while (run->step < end) {
+                SdeSpan part = sde_span_part(span, pass, n_passes);
+
+                if (!sde_span_step(span, pass, n_passes, error) ||
+                    !take_step(run, &part, error)) {
+                    return false;
+                }
+                pass++;
+            }
+        }
+    }
+    return true;
+}
+
+/* An ordinary model at the end of its walk has every pixel at D; known ones exactly. */
+static bool
+run_walk(Run *run, const SdeSpan *span, GError **error)
+{
+    const SdeWalk *walk = run->walk;
+    const SdeSampling *sampling = walk->sampling;
+    g_autofree double *thetas = g_new(double, (size_t) sampling->n_steps + 1);
+
+    sde_schedule_fill_thetas(run->task->denoiser->schedule, sampling->strength,
+                             sampling->n_steps, thetas);
+    run->thetas = thetas;
+    if (walk->keep_color > 0.0) {
+        sde_scale_down(walk->area->start, 3 * (size_t) run->width, run->width,
+                       run->height, 3, run->colors, run->color_width,
+                       run->color_height);
+    }
+    sde_tiles_select(run->tiles, walk->area->levels);
+    start_walk(run);
+    return walk_all(run, span, error);
+}
+
+bool
+sde_walk_run(const SdeWalk *walk, SdeTask *task, SdeTiles *tiles, const SdeSpan *span,
+             GError **error)
+{
+    Run run = {.walk = walk,
+               .task = task,
+               .tiles = tiles,
+               .x = walk->area->out,
+               .graded = task->denoiser->level_map};
+    g_autoptr(SdeArena) arena = NULL;
+    g_autoptr(SdeSamplerState) state = NULL;
+
+    arena = sde_arena_new(run_plan(walk), error);
+    if (arena == NULL) {
+        return false;
+    }
+    run_alloc(&run, arena);
+    state = sde_sampler_state_new(walk->sampling->sampler, walk->sampling->eta,
+                                  run.n_pixels, error);
+    if (state == NULL) {
+        return false;
+    }
+    run.state = state;
+    return run_walk(&run, span, error);
+}

@@ -1,0 +1,27 @@
+/* Walks a picture from a noise level down to none: the loop that inpainting and
+ * restyling share. SPDX-License-Identifier: GPL-3.0-or-later */
+#pragma once
+
+#include "task/area.h"
+#include "task/tiles.h"
+
+typedef struct {
+    const SdeArea *area; /* `start` is noised where `levels` is above 0; to `out` */
+    const SdeSampling *sampling;
+    int n_resample;    /* RePaint's r: each stretch is walked this many times */
+    int class_label;   /* -1: none */
+    double guidance;   /* 1: none */
+    double keep_color; /* 0..1: hold the coarse colours of start */
+} SdeWalk;
+
+/* Network passes that this walk makes. */
+int sde_walk_count_passes(const SdeWalk *walk);
+/* Bytes besides the area's and the tiles'. */
+size_t sde_walk_plan(const SdeWalk *walk);
+/* Bytes of the area, and tiles for what then is left of the task's memory, where `more`
+ * bytes are spoken for. NULL and SDE_ERROR_TOO_LARGE when it does not fit. */
+SdeTiles *sde_walk_fit(const SdeWalk *walk, const SdeTask *task, size_t more,
+                       size_t *area_bytes, GError **error);
+/* Fills area->out, which equals start where the level is 0. */
+bool sde_walk_run(const SdeWalk *walk, SdeTask *task, SdeTiles *tiles,
+                  const SdeSpan *span, GError **error);
