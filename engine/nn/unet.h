@@ -19,7 +19,8 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(SdeUnet, sde_unet_free)
 typedef struct {
     SdeTensor sample;           /* n × h × w × in_channels */
     const float *timesteps;     /* n, may be fractional */
-    const float *class_labels;  /* n, or NULL; integers for a label embedding */
+    const float *class_labels;  /* n, or NULL: 0; integers for a label embedding */
+    const float *class_vectors; /* SDE_CLASS_IDENTITY: n × embedding width, or NULL */
 } SdeUnetInput;
 
 /* h and w must be multiples of this (2^(down-samplings)). */

@@ -1,0 +1,253 @@
+/* Direct convolution, and what is common to both methods.
+ *
+ * A block is some pixels of one sample by some weight panels. It lists, for each tap of
+ * the window and each pixel, where that pixel's input channels lie (a row of zeros
+ * outside the map) and lets the micro-kernel walk these rows: padding, stride,
+ * enlarging and concatenation are matters of pointers, nothing is copied.
+ * SPDX-License-Identifier: GPL-3.0-or-later */
+#include "kernels/conv.h"
+
+#include <string.h>
+
+#include "kernels/conv-internal.h"
+
+#define MAX_SEGMENTS   9
+#define BLOCK_PIXELS   96 /* at most; a multiple of 6, and near one of 14 */
+#define WINOGRAD_SIDE  16 /* smaller maps would only stream the larger weights */
+#define WINOGRAD_WIDTH 16 /* input channels come in whole vectors of any level */
+
+SdeConv
+sde_conv_choose(const SdeConvShape *shape, int expected_side)
+{
+    SdeConv conv = {.shape = *shape};
+
+    conv.winograd = shape->side == 3 && shape->stride == 1 &&
+                    shape->cin % WINOGRAD_WIDTH == 0 && expected_side >= WINOGRAD_SIDE;
+    return conv;
+}
+
+size_t
+sde_conv_count_bias(const SdeConv *conv)
+{
+    const SdeKernels *kernels = sde_kernels_get();
+
+    return (size_t) sde_conv_count_panels(kernels, conv->shape.cout) * kernels->panel;
+}
+
+size_t
+sde_conv_count_weights(const SdeConv *conv)
+{
+    const SdeConvShape *s = &conv->shape;
+
+    if (conv->winograd) {
+        return sde_winograd_count_weights(conv);
+    }
+    return sde_conv_count_bias(conv) * s->cin * s->side * s->side;
+}
+
+/* To panels: [cout / panel][tap][cin][panel]. */
+static void
+prepare_panels(SdeConv *conv, const float *weights, int cout, int first)
+{
+    const int panel = sde_kernels_get()->panel;
+    const int cin = conv->shape.cin;
+    const int n_taps = conv->shape.side * conv->shape.side;
+    const size_t panel_size = (size_t) n_taps * cin * panel;
+
+    for (int o = 0; o < cout; o++) {
+        const int column = first + o;
+        float *to =
+            conv->weights + (size_t) (column / panel) * panel_size + column % panel;
+        const float *from = weights + (size_t) o * cin * n_taps;
+
+        for (int i = 0; i < cin; i++) {
+            for (int tap = 0; tap < n_taps; tap++) {
+                to[((size_t) tap * cin + i) * panel] = from[(size_t) i * n_taps + tap];
+            }
+        }
+    }
+}
+
+void
+sde_conv_prepare(SdeConv *conv, const float *weights, const float *bias, int cout,
+                 int first)
+{
+    if (conv->winograd) {
+        sde_winograd_prepare(conv, weights, cout, first);
+    } else {
+        prepare_panels(conv, weights, cout, first);
+    }
+    memcpy(conv->bias + first, bias, (size_t) cout * sizeof(float));
+}
+
+typedef struct {
+    SdeConvJob job;
+    int n_segments;
+    int depths[MAX_SEGMENTS];
+    int pixels; /* of one sample's output */
+    int blocks_per_sample, panel_groups;
+    const float **rows; /* per thread: n_segments × BLOCK_PIXELS */
+    float *tiles;       /* per thread: BLOCK_PIXELS × panel */
+} Direct;
+
+/* Where output pixel (y, x) of sample n finds its input for a tap; or zeros. */
+static const float *
+find_input(const Direct *direct, const SdeTensor *input, int n, int y, int x)
+{
+    const int up = direct->job.conv->shape.upsample;
+
+    if (y < 0 || x < 0 || y >= input->h * up || x >= input->w * up) {
+        return direct->job.conv->zeros;
+    }
+
+    const size_t row = ((size_t) n * input->h + (size_t) (y / up)) * (size_t) input->w;
+
+    return input->data + (row + (size_t) (x / up)) * (size_t) input->c;
+}
+
+static void
+list_rows(const Direct *direct, int n, int first, int count, const float **rows)
+{
+    const SdeConvShape *s = &direct->job.conv->shape;
+    const SdeConvInput *input = direct->job.input;
+    const int out_width = direct->job.y->w;
+
+    for (int i = 0; i < count; i++) {
+        const int y = (first + i) / out_width * s->stride - s->pad;
+        const int x = (first + i) % out_width * s->stride - s->pad;
+
+        for (int tap = 0; tap < s->side * s->side; tap++) {
+            rows[tap * count + i] =
+                find_input(direct, input->x, n, y + tap / s->side, x + tap % s->side);
+        }
+        if (input->x2 != NULL) {
+            rows[count + i] = find_input(direct, input->x2, n, y, x);
+        }
+    }
+}
+
+/* Even shares: share i of `total` cut into `n` is [i * total / n, (i + 1) * total / n).
+ */
+static int
+share(int total, int n, int i)
+{
+    return (int) ((gint64) total * i / n);
+}
+
+static void
+run_block(size_t block, int thread, void *data)
+{
+    const Direct *direct = data;
+    const SdeConvJob *job = &direct->job;
+    const SdeKernels *kernels = job->kernels;
+    const int group = (int) (block % (size_t) direct->panel_groups);
+    const size_t pixel_block = block / (size_t) direct->panel_groups;
+    const int n = (int) (pixel_block / (size_t) direct->blocks_per_sample);
+    const int i = (int) (pixel_block % (size_t) direct->blocks_per_sample);
+    const int first = share(direct->pixels, direct->blocks_per_sample, i);
+    const int count = share(direct->pixels, direct->blocks_per_sample, i + 1) - first;
+    const float **rows =
+        direct->rows + (size_t) thread * direct->n_segments * BLOCK_PIXELS;
+    float *tile = direct->tiles + (size_t) thread * BLOCK_PIXELS * kernels->panel;
+    const size_t panel_size = sde_conv_count_weights(job->conv) / job->n_panels;
+    const SdePanelInput input = {rows, direct->depths, count, direct->n_segments};
+    const int last_panel = share(job->n_panels, direct->panel_groups, group + 1);
+
+    list_rows(direct, n, first, count, rows);
+    for (int p = share(job->n_panels, direct->panel_groups, group); p < last_panel;
+         p++) {
+        kernels->multiply(&input, job->conv->weights + (size_t) p * panel_size, tile);
+        sde_conv_write(job, tile, count, p, n, (size_t) n * direct->pixels + first);
+    }
+}
+
+static void
+run_direct(SdeCompute *compute, const SdeConvJob *job)
+{
+    const SdeConvShape *s = &job->conv->shape;
+    const SdeConvInput *input = job->input;
+    Direct direct = {.job = *job, .n_segments = s->side * s->side};
+
+    for (int i = 0; i < direct.n_segments; i++) {
+        direct.depths[i] = input->x->c;
+    }
+    if (input->x2 != NULL) {
+        direct.depths[direct.n_segments++] = input->x2->c;
+    }
+    direct.pixels = job->y->h * job->y->w;
+    direct.blocks_per_sample = (direct.pixels + BLOCK_PIXELS - 1) / BLOCK_PIXELS;
+
+    const int n_blocks = direct.blocks_per_sample * job->y->n;
+
+    direct.panel_groups =
+        MIN(job->n_panels, (SDE_CONV_MIN_BLOCKS + n_blocks - 1) / n_blocks);
+    direct.rows = sde_compute_alloc_bytes(compute, (size_t) compute->n_threads *
+                                                       direct.n_segments *
+                                                       BLOCK_PIXELS * sizeof(float *));
+    direct.tiles =
+        sde_arena_alloc(compute->arena, (size_t) compute->n_threads * BLOCK_PIXELS *
+                                            job->kernels->panel);
+    if (!sde_compute_is_dry(compute)) {
+        sde_compute_for(compute, (size_t) n_blocks * direct.panel_groups, run_block,
+                        &direct);
+    }
+}
+
+/* Bias and shift in one, padded to whole panels. */
+static float *
+add_shift(SdeCompute *compute, const SdeConv *conv, const float *shift, int n)
+{
+    const size_t padded = sde_conv_count_bias(conv);
+    const int cout = conv->shape.cout;
+    float *addends = sde_arena_alloc(compute->arena, padded * (size_t) n);
+
+    if (sde_compute_is_dry(compute)) {
+        return NULL;
+    }
+    for (int i = 0; i < n; i++) {
+        float *to = addends + (size_t) i * padded;
+
+        memcpy(to, conv->bias, padded * sizeof(float));
+        for (int c = 0; shift != NULL && c < cout; c++) {
+            to[c] += shift[(size_t) i * cout + c];
+        }
+    }
+    return addends;
+}
+
+static void
+check_shapes(const SdeConv *conv, const SdeConvInput *input, const SdeTensor *y)
+{
+    const SdeConvShape *s = &conv->shape;
+    const SdeTensor *x = input->x;
+    const int c2 = input->x2 == NULL ? 0 : input->x2->c;
+
+    g_assert(x->c + c2 == s->cin && y->c == s->cout && x->n == y->n);
+    g_assert(y->h == (x->h * s->upsample + s->stride - 1) / s->stride);
+    g_assert(y->w == (x->w * s->upsample + s->stride - 1) / s->stride);
+    g_assert(input->x2 == NULL || s->side == 1);
+}
+
+void
+sde_conv_run(SdeCompute *compute, const SdeConv *conv, const SdeConvInput *input,
+             SdeTensor *y)
+{
+    const size_t mark = sde_arena_mark(compute->arena);
+    SdeConvJob job = {.kernels = sde_kernels_get(),
+                      .conv = conv,
+                      .input = input,
+                      .y = y,
+                      .scale = input->scale == 0.0f ? 1.0f : input->scale};
+
+    check_shapes(conv, input, y);
+    job.n_panels = sde_conv_count_panels(job.kernels, conv->shape.cout);
+    job.addends = add_shift(compute, conv, input->shift, y->n);
+    if (conv->winograd) {
+        sde_winograd_run(compute, &job);
+    } else {
+        run_direct(compute, &job);
+    }
+    compute->flop += 2.0 * (double) sde_tensor_count(y) * conv->shape.cin *
+                     conv->shape.side * conv->shape.side;
+    sde_arena_release(compute->arena, mark);
+}

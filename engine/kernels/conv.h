@@ -1,0 +1,50 @@
+/* Convolutions and linear layers over prepared weights, channels last.
+ *
+ * Each layer is prepared once, for one of two methods: Winograd F(4×4,3×3) for 3×3
+ * convolutions of stride 1 over maps that are not small, else direct sums over weight
+ * panels. Cutting into blocks depends on shapes alone, so any number of threads gives
+ * the same bits. SPDX-License-Identifier: GPL-3.0-or-later */
+#pragma once
+
+#include <stdbool.h>
+
+#include "kernels/compute.h"
+
+typedef struct {
+    int cin, cout;
+    int side;     /* 1 or 3; a linear layer has 1 */
+    int stride;   /* 1 or 2 */
+    int pad;      /* zeros left of and above the input; as needed on the other sides */
+    int upsample; /* 2: convolves the input enlarged twofold (nearest), else 1 */
+} SdeConvShape;
+
+typedef struct {
+    SdeConvShape shape;
+    bool winograd;
+    float *weights; /* prepared for this process's kernels */
+    float *bias;    /* cout, zeros up to a whole panel */
+    float *zeros;   /* cin: what lies outside the map */
+} SdeConv;
+
+/* Chooses the method. `expected_side`: of the maps it will see, in pixels, where known.
+ */
+SdeConv sde_conv_choose(const SdeConvShape *shape, int expected_side);
+size_t sde_conv_count_weights(const SdeConv *conv);
+size_t sde_conv_count_bias(const SdeConv *conv);
+/* weights: cout × cin × side × side as PyTorch stores them, bias: cout; both become
+ * output channels `first` to first + cout of conv, whose arrays the caller allocated
+ * and zeroed. */
+void sde_conv_prepare(SdeConv *conv, const float *weights, const float *bias, int cout,
+                      int first);
+
+typedef struct {
+    const SdeTensor *x;
+    const SdeTensor *x2;       /* nullable: further input channels; side 1 only */
+    const float *shift;        /* nullable: n × cout, added */
+    const SdeTensor *residual; /* nullable: added; may be y */
+    float scale;               /* of the whole sum; 0 is read as 1 */
+} SdeConvInput;
+
+/* y has the output's shape. */
+void sde_conv_run(SdeCompute *compute, const SdeConv *conv, const SdeConvInput *input,
+                  SdeTensor *y);

@@ -1,0 +1,70 @@
+/* Chooses the kernel table for the CPU, once.
+ *
+ * The only mutable state and the only getenv of the engine. SDE_KERNELS exists for
+ * tests: an unknown or impossible name falls back to the CPU's own level.
+ * SPDX-License-Identifier: GPL-3.0-or-later */
+#include "kernels/kernels.h"
+
+#include <glib.h>
+#include <stdbool.h>
+#include <stdlib.h>
+
+#include "kernels/variants/variants.h"
+
+typedef struct {
+    const SdeKernels *table;
+    bool runs_here;
+} Level;
+
+/* Best first. */
+static int
+list_levels(Level levels[3])
+{
+    int n = 0;
+
+#ifdef SDE_HAS_X86_VARIANTS
+    __builtin_cpu_init();
+    levels[n++] =
+        (Level) {&sde_kernels_avx512, __builtin_cpu_supports("avx512f") &&
+                                          __builtin_cpu_supports("avx512dq") &&
+                                          __builtin_cpu_supports("avx512bw") &&
+                                          __builtin_cpu_supports("avx512vl") &&
+                                          __builtin_cpu_supports("fma")};
+    levels[n++] = (Level) {&sde_kernels_avx2, __builtin_cpu_supports("avx2") &&
+                                                  __builtin_cpu_supports("fma")};
+#endif
+    levels[n++] = (Level) {&sde_kernels_baseline, true};
+    return n;
+}
+
+const SdeKernels *
+sde_kernels_find(const char *name)
+{
+    Level levels[3];
+    int n = list_levels(levels);
+
+    for (int i = 0; i < n; i++) {
+        if (levels[i].runs_here &&
+            (name == NULL || g_str_equal(levels[i].table->name, name))) {
+            return levels[i].table;
+        }
+    }
+    return NULL;
+}
+
+static void *
+choose_table(void *unused)
+{
+    const char *name = getenv("SDE_KERNELS");
+    const SdeKernels *table = name == NULL ? NULL : sde_kernels_find(name);
+
+    return (void *) (table != NULL ? table : sde_kernels_find(NULL));
+}
+
+const SdeKernels *
+sde_kernels_get(void)
+{
+    static GOnce once = G_ONCE_INIT;
+
+    return g_once(&once, choose_table, NULL);
+}

@@ -1,0 +1,71 @@
+/* The inner loops, built once per CPU level and chosen once per process.
+ *
+ * A kernel is a pure function over floats: no allocation, no errors, no threads. What
+ * cuts work into blocks and calls them stands in conv, norm, attention and resample.
+ * SPDX-License-Identifier: GPL-3.0-or-later */
+#pragma once
+
+#include <stddef.h>
+
+typedef enum {
+    SDE_POINTWISE_NONE,
+    SDE_POINTWISE_SILU,
+    SDE_POINTWISE_GELU, /* with erf, not the tanh approximation */
+    SDE_POINTWISE_RELU,
+    SDE_POINTWISE_MISH
+} SdePointwise;
+
+/* Upper bounds over all levels, for buffers on the stack. */
+#define SDE_MAX_PANEL 32
+
+/* Rows of activations, given by pointers so that a convolution needs no copy of its
+ * windows: the inner dimension is cut into segments (the taps of a 3×3 window, or the
+ * two tensors of a concatenation), and row r of segment s begins at rows[s * n_rows +
+ * r]. */
+typedef struct {
+    const float *const *rows;
+    const int *depths; /* floats of each segment */
+    int n_rows, n_segments;
+} SdePanelInput;
+
+/* What happens to sums when they are written: (sum + addend[c] + residual) * scale. */
+typedef struct {
+    const float *addend;   /* for the tile's first channel on */
+    const float *residual; /* nullable; laid out as the output, may be the output */
+    float scale;
+} SdeEpilogue;
+
+typedef struct {
+    const char *name;
+    int width; /* floats in a vector */
+    int rows;  /* rows of a micro-tile: n_rows is best a multiple */
+    int panel; /* columns of a weight panel */
+
+    /* out[n_rows][panel] = input × weights[sum of depths][panel] */
+    void (*multiply)(const SdePanelInput *input, const float *weights, float *out);
+    /* Writes tile[n_rows][panel]'s first n_cols to rows `stride` floats apart. */
+    void (*write_tile)(const float *tile, int n_rows, int n_cols,
+                       const SdeEpilogue *epilogue, float *out, size_t stride);
+
+    /* F(4×4,3×3): the window's 36 pixels to v[0], v[step], ...; channels % 16 == 0. */
+    void (*winograd_input)(const float *const pixels[36], int channels, float *v,
+                           size_t step);
+    /* 36 products m[0], m[step], ... of a panel's channels to tile[16][panel]. */
+    void (*winograd_output)(const float *m, size_t step, float *tile);
+
+    /* y = f(x * scale[c] + shift[c]); x and y are `pixels` rows of `channels`. */
+    void (*scale_shift)(const float *x, size_t pixels, int channels, const float *scale,
+                        const float *shift, SdePointwise f, float *y, size_t y_stride);
+    /* sums[c] and squares[c] of x over the pixels, in double. */
+    void (*channel_sums)(const float *x, size_t pixels, int channels, double *sums,
+                         double *squares);
+    /* One step of softmax over blocks of a row: raises *max to the scores' maximum,
+     * replaces scores by exp(score - max), adds them to *sum after scaling it, and
+     * returns the factor that earlier results of this row must be scaled by. */
+    float (*softmax_block)(float *scores, int n, float *max, float *sum);
+} SdeKernels;
+
+/* The table for this CPU. SDE_KERNELS=baseline|avx2|avx512 overrides it, for tests. */
+const SdeKernels *sde_kernels_get(void);
+/* By name; NULL when this CPU or this build has not got it. */
+const SdeKernels *sde_kernels_find(const char *name);

@@ -1,0 +1,140 @@
+/* The micro-kernel: a few rows of activations times one panel of weights.
+ *
+ * Every product of the engine with prepared weights ends here: 1×1 and direct 3×3
+ * convolutions, linear layers, and the 36 products of a Winograd tile. The sums of
+ * ROWS × PANEL stay in registers over the whole inner dimension; weights are read once
+ * per ROWS rows, activations are broadcast.
+ * SPDX-License-Identifier: GPL-3.0-or-later */
+#include "kernels/variants/levels.h"
+#include "kernels/variants/vec.h"
+
+/* `n_rows` is a constant wherever this is inlined: the loops over rows vanish and the
+ * sums become registers. */
+static inline __attribute__((always_inline)) void
+multiply_rows(int n_rows, const SdePanelInput *input, int first, const float *weights,
+              float *out)
+{
+    Vec sums[ROWS][2];
+
+    for (int r = 0; r < n_rows; r++) {
+        sums[r][0] = (Vec) {0};
+        sums[r][1] = (Vec) {0};
+    }
+    for (int s = 0; s < input->n_segments; s++) {
+        const float *const *rows = input->rows + (size_t) s * input->n_rows + first;
+        const int depth = input->depths[s];
+        const float *a[ROWS];
+
+        for (int r = 0; r < n_rows; r++) {
+            a[r] = rows[r];
+        }
+        for (int k = 0; k < depth; k++) {
+            const Vec w0 = vec_load(weights);
+            const Vec w1 = vec_load(weights + WIDTH);
+
+            weights += PANEL;
+            for (int r = 0; r < n_rows; r++) {
+                const Vec x = vec_splat(a[r][k]);
+
+                sums[r][0] += x * w0;
+                sums[r][1] += x * w1;
+            }
+        }
+    }
+    for (int r = 0; r < n_rows; r++) {
+        vec_store(out + (size_t) r * PANEL, sums[r][0]);
+        vec_store(out + (size_t) r * PANEL + WIDTH, sums[r][1]);
+    }
+}
+
+static void
+multiply_some(int n_rows, const SdePanelInput *input, int first, const float *weights,
+              float *out)
+{
+#define CASE(n)                                       \
+    case n:                                           \
+        multiply_rows(n, input, first, weights, out); \
+        break
+    switch (n_rows) {
+        CASE(1);
+        CASE(2);
+        CASE(3);
+        CASE(4);
+        CASE(5);
+        CASE(6);
+#if ROWS > 6
+        CASE(7);
+        CASE(8);
+        CASE(9);
+        CASE(10);
+        CASE(11);
+        CASE(12);
+        CASE(13);
+        CASE(14);
+#endif
+    default:
+        __builtin_unreachable();
+    }
+#undef CASE
+}
+
+/* Rows are shared out evenly, 8 as 4 + 4 and not 6 + 2: small micro-tiles wait for
+ * their own sums. */
+void
+LEVEL(multiply)(const SdePanelInput *input, const float *weights, float *out)
+{
+    const int n_tiles = (input->n_rows + ROWS - 1) / ROWS;
+    int first = 0;
+
+    for (int i = 0; i < n_tiles; i++) {
+        const int rest = input->n_rows - first;
+        const int n_rows = (rest + n_tiles - i - 1) / (n_tiles - i);
+
+        multiply_some(n_rows, input, first, weights, out + (size_t) first * PANEL);
+        first += n_rows;
+    }
+}
+
+static void
+write_partial_rows(const float *tile, int n_rows, int n_cols,
+                   const SdeEpilogue *epilogue, float *out, size_t stride)
+{
+    for (int r = 0; r < n_rows; r++) {
+        for (int c = 0; c < n_cols; c++) {
+            const size_t at = (size_t) r * stride + (size_t) c;
+            float sum = tile[r * PANEL + c] + epilogue->addend[c];
+
+            if (epilogue->residual != NULL) {
+                sum += epilogue->residual[at];
+            }
+            out[at] = sum * epilogue->scale;
+        }
+    }
+}
+
+void
+LEVEL(write_tile)(const float *tile, int n_rows, int n_cols,
+                  const SdeEpilogue *epilogue, float *out, size_t stride)
+{
+    if (n_cols < PANEL) {
+        write_partial_rows(tile, n_rows, n_cols, epilogue, out, stride);
+        return;
+    }
+
+    const Vec addend0 = vec_load(epilogue->addend);
+    const Vec addend1 = vec_load(epilogue->addend + WIDTH);
+    const Vec scale = vec_splat(epilogue->scale);
+
+    for (int r = 0; r < n_rows; r++) {
+        const size_t at = (size_t) r * stride;
+        Vec sum0 = vec_load(tile + (size_t) r * PANEL) + addend0;
+        Vec sum1 = vec_load(tile + (size_t) r * PANEL + WIDTH) + addend1;
+
+        if (epilogue->residual != NULL) {
+            sum0 += vec_load(epilogue->residual + at);
+            sum1 += vec_load(epilogue->residual + at + WIDTH);
+        }
+        vec_store(out + at, sum0 * scale);
+        vec_store(out + at + WIDTH, sum1 * scale);
+    }
+}

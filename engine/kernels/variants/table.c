@@ -1,0 +1,20 @@
+/* The table of one CPU level. SPDX-License-Identifier: GPL-3.0-or-later */
+#include "kernels/variants/levels.h"
+#include "kernels/variants/variants.h"
+
+#define QUOTE_(x) #x
+#define QUOTE(x)  QUOTE_(x)
+
+const SdeKernels JOIN(sde_kernels_, SDE_VARIANT) = {
+    .name = QUOTE(SDE_VARIANT),
+    .width = WIDTH,
+    .rows = ROWS,
+    .panel = PANEL,
+    .multiply = LEVEL(multiply),
+    .write_tile = LEVEL(write_tile),
+    .winograd_input = LEVEL(winograd_input),
+    .winograd_output = LEVEL(winograd_output),
+    .scale_shift = LEVEL(scale_shift),
+    .channel_sums = LEVEL(channel_sums),
+    .softmax_block = LEVEL(softmax_block),
+};

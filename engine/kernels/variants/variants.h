@@ -1,0 +1,11 @@
+/* What the kernel libraries, one per CPU level, export: a table each.
+ * SPDX-License-Identifier: GPL-3.0-or-later */
+#pragma once
+
+#include "kernels/kernels.h"
+
+extern const SdeKernels sde_kernels_baseline;
+#ifdef SDE_HAS_X86_VARIANTS
+extern const SdeKernels sde_kernels_avx2;
+extern const SdeKernels sde_kernels_avx512;
+#endif

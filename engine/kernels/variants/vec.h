@@ -1,0 +1,90 @@
+/* GCC vector types at the width of the CPU level this file is built for.
+ *
+ * Every file in this folder is compiled once per level (SDE_VARIANT names it) with that
+ * level's flags, so all functions here are static: a shared inline function could be
+ * emitted once, with the widest instructions, for everybody.
+ * SPDX-License-Identifier: GPL-3.0-or-later */
+#pragma once
+
+#include "kernels/kernels.h"
+
+#if defined(__AVX512F__)
+#define WIDTH 16
+#define ROWS  14 /* 28 sums, 2 weights, 1 broadcast: of 32 registers */
+#elif defined(__AVX2__)
+#define WIDTH 8
+#define ROWS  6 /* 12 sums, 2 weights, 1 broadcast: of 16 registers */
+#else
+#define WIDTH 4
+#define ROWS  6
+#endif
+#define PANEL (2 * WIDTH)
+
+#define JOIN_(a, b) a##b
+#define JOIN(a, b)  JOIN_(a, b)
+/* The name of this level's copy of a function that another file here calls. */
+#define LEVEL(name) JOIN(JOIN(JOIN(sde_, SDE_VARIANT), _), name)
+
+typedef float Vec __attribute__((vector_size(WIDTH * 4)));
+typedef int VecInt __attribute__((vector_size(WIDTH * 4)));
+/* In memory: aligned as a float. */
+typedef float VecMem __attribute__((vector_size(WIDTH * 4), aligned(4), may_alias));
+
+static inline Vec
+vec_load(const float *p)
+{
+    return *(const VecMem *) (const void *) p;
+}
+
+static inline void
+vec_store(float *p, Vec v)
+{
+    *(VecMem *) (void *) p = v;
+}
+
+static inline Vec
+vec_splat(float x)
+{
+    return (Vec) {0} + x;
+}
+
+static inline Vec
+vec_select(VecInt mask, Vec yes, Vec no)
+{
+    return (Vec) ((mask & (VecInt) yes) | (~mask & (VecInt) no));
+}
+
+/* NaN in x stays NaN. */
+static inline Vec
+vec_clamp(Vec x, float low, float high)
+{
+    x = vec_select((VecInt) (x < vec_splat(low)), vec_splat(low), x);
+    return vec_select((VecInt) (x > vec_splat(high)), vec_splat(high), x);
+}
+
+/* e^x to 2 ulp on -87..88, clamped outside: 2^n times the Taylor series of the rest,
+ * |r| <= ln(2) / 2, cut after r^7 / 7! (its first missing term is 5e-9). */
+static inline Vec
+vec_exp(Vec x)
+{
+    const Vec magic =
+        vec_splat(12582912.0f); /* 1.5 * 2^23: adding it rounds to integer */
+
+    x = vec_clamp(x, -87.0f, 88.0f);
+
+    Vec n = (x * vec_splat(1.44269504f) + magic) - magic;
+    Vec r = x - n * vec_splat(0.693359375f) - n * vec_splat(-2.12194440e-4f);
+    Vec p = vec_splat(1.0f / 5040.0f);
+
+    p = p * r + vec_splat(1.0f / 720.0f);
+    p = p * r + vec_splat(1.0f / 120.0f);
+    p = p * r + vec_splat(1.0f / 24.0f);
+    p = p * r + vec_splat(1.0f / 6.0f);
+    p = p * r + vec_splat(0.5f);
+    p = p * r + vec_splat(1.0f);
+    p = p * r + vec_splat(1.0f);
+
+    VecInt power = (__builtin_convertvector(n, VecInt) + 127) << 23;
+
+    return p * (Vec) power;
+}

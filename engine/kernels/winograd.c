@@ -1,0 +1,261 @@
+/* 3×3 convolutions of stride 1 as Winograd's F(4×4,3×3): 36 multiplications for 16
+ * outputs instead of 144 (Lavin and Gray 2015).
+ *
+ * The output is cut into tiles of 4 × 4 pixels. A block of tiles is transformed to V
+ * (36 matrices, tiles × cin), each multiplied with its matrix of transformed weights,
+ * panel by panel, and transformed back while the sums are in the cache. With few blocks
+ * the transforms are shared through memory and the panels become blocks instead.
+ * SPDX-License-Identifier: GPL-3.0-or-later */
+#include "kernels/conv-internal.h"
+
+#define MATRICES  36
+#define V_BYTES   (400 << 10) /* of a block: stays in a 512 KiB second-level cache */
+#define V_PADDING 16          /* floats between rows: powers of two share cache sets */
+#define MAX_TILES 28
+
+/* Weights are transformed in double and rounded once. G: powers 0..2 of the points,
+ * over the product of their distances from the other points (variants/transform.c). */
+static const double G[6][3] = {
+    {1.0, 0.0, 0.0},
+    {-2.0 / 3, -2.0 / 3 * 0.70710678118654752440, -1.0 / 3},
+    {-2.0 / 3, 2.0 / 3 * 0.70710678118654752440, -1.0 / 3},
+    {1.0 / 6, 1.0 / 6 * 1.41421356237309504880, 1.0 / 3},
+    {1.0 / 6, -1.0 / 6 * 1.41421356237309504880, 1.0 / 3},
+    {0.0, 0.0, 1.0},
+};
+
+size_t
+sde_winograd_count_weights(const SdeConv *conv)
+{
+    return sde_conv_count_bias(conv) * conv->shape.cin * MATRICES;
+}
+
+static void
+transform_weights(const float g[9], double out[MATRICES])
+{
+    double rows[6][3];
+
+    for (int i = 0; i < 6; i++) {
+        for (int x = 0; x < 3; x++) {
+            rows[i][x] = G[i][0] * (double) g[x] + G[i][1] * (double) g[3 + x] +
+                         G[i][2] * (double) g[6 + x];
+        }
+    }
+    for (int i = 0; i < 6; i++) {
+        for (int j = 0; j < 6; j++) {
+            out[i * 6 + j] =
+                rows[i][0] * G[j][0] + rows[i][1] * G[j][1] + rows[i][2] * G[j][2];
+        }
+    }
+}
+
+/* To [cout / panel][36][cin][panel]. */
+void
+sde_winograd_prepare(SdeConv *conv, const float *weights, int cout, int first)
+{
+    const int panel = sde_kernels_get()->panel;
+    const int cin = conv->shape.cin;
+    const size_t matrix_size = (size_t) cin * panel;
+
+    for (int o = 0; o < cout; o++) {
+        const int column = first + o;
+        float *to = conv->weights + (size_t) (column / panel) * MATRICES * matrix_size +
+                    column % panel;
+
+        for (int i = 0; i < cin; i++) {
+            double u[MATRICES];
+
+            transform_weights(weights + ((size_t) o * cin + i) * 9, u);
+            for (int m = 0; m < MATRICES; m++) {
+                to[(size_t) m * matrix_size + (size_t) i * panel] = (float) u[m];
+            }
+        }
+    }
+}
+
+typedef struct {
+    const SdeConvJob *job;
+    int tiles_x, tiles; /* of one sample */
+    int block_tiles, blocks_per_sample;
+    bool two_phases;
+    size_t v_row, v_matrix, v_block; /* strides in floats */
+    float *v; /* a block per thread, or all blocks of all samples */
+    float *m; /* per thread: 36 × block_tiles × panel */
+} Winograd;
+
+static int
+count_block_tiles(const Winograd *w, int block)
+{
+    const int i = block % w->blocks_per_sample;
+
+    return MIN(w->block_tiles, w->tiles - i * w->block_tiles);
+}
+
+/* The window of tile (ty, tx) of sample n: 36 pixels, zeros outside the map. */
+static void
+list_window(const Winograd *w, int n, int ty, int tx, const float *pixels[MATRICES])
+{
+    const SdeConv *conv = w->job->conv;
+    const SdeTensor *x = w->job->input->x;
+    const int up = conv->shape.upsample;
+
+    for (int i = 0; i < 6; i++) {
+        const int py = ty * 4 + i - conv->shape.pad;
+        const size_t row =
+            ((size_t) n * x->h + (size_t) (MAX(py, 0) / up)) * (size_t) x->w;
+
+        for (int j = 0; j < 6; j++) {
+            const int px = tx * 4 + j - conv->shape.pad;
+            const bool outside = py < 0 || px < 0 || py >= x->h * up || px >= x->w * up;
+
+            pixels[i * 6 + j] =
+                outside ? conv->zeros
+                        : x->data + (row + (size_t) (px / up)) * (size_t) x->c;
+        }
+    }
+}
+
+static void
+transform_block(const Winograd *w, int block, float *v)
+{
+    const int n = block / w->blocks_per_sample;
+    const int first = block % w->blocks_per_sample * w->block_tiles;
+    const int count = count_block_tiles(w, block);
+
+    for (int t = 0; t < count; t++) {
+        const int tile = first + t;
+        const float *pixels[MATRICES];
+
+        list_window(w, n, tile / w->tiles_x, tile % w->tiles_x, pixels);
+        w->job->kernels->winograd_input(pixels, w->job->conv->shape.cin,
+                                        v + (size_t) t * w->v_row, w->v_matrix);
+    }
+}
+
+static void
+write_tile(const Winograd *w, int n, int tile, int panel, const float *m, size_t step)
+{
+    const SdeConvJob *job = w->job;
+    const int y0 = tile / w->tiles_x * 4;
+    const int x0 = tile % w->tiles_x * 4;
+    const int rows = MIN(4, job->y->h - y0);
+    const int cols = MIN(4, job->y->w - x0);
+    float sums[16 * SDE_MAX_PANEL];
+
+    job->kernels->winograd_output(m, step, sums);
+    for (int i = 0; i < rows; i++) {
+        const size_t row = (size_t) n * job->y->h + (size_t) (y0 + i);
+
+        sde_conv_write(job, sums + (size_t) i * 4 * job->kernels->panel, cols, panel, n,
+                       row * (size_t) job->y->w + (size_t) x0);
+    }
+}
+
+static void
+multiply_block(const Winograd *w, int block, int panel, const float *v, float *m)
+{
+    const SdeConvJob *job = w->job;
+    const SdeKernels *kernels = job->kernels;
+    const int cin = job->conv->shape.cin;
+    const int n = block / w->blocks_per_sample;
+    const int first = block % w->blocks_per_sample * w->block_tiles;
+    const int count = count_block_tiles(w, block);
+    const size_t weights_size = (size_t) cin * kernels->panel;
+    const size_t m_size = (size_t) count * kernels->panel;
+    const float *weights =
+        job->conv->weights + (size_t) panel * MATRICES * weights_size;
+    const float *rows[MAX_TILES];
+    const SdePanelInput input = {rows, &cin, count, 1};
+
+    for (int i = 0; i < MATRICES; i++) {
+        for (int t = 0; t < count; t++) {
+            rows[t] = v + (size_t) i * w->v_matrix + (size_t) t * w->v_row;
+        }
+        kernels->multiply(&input, weights + (size_t) i * weights_size,
+                          m + (size_t) i * m_size);
+    }
+    for (int t = 0; t < count; t++) {
+        write_tile(w, n, first + t, panel, m + (size_t) t * kernels->panel, m_size);
+    }
+}
+
+static float *
+find_scratch(const Winograd *w, int thread)
+{
+    return w->m + (size_t) thread * MATRICES * w->block_tiles * w->job->kernels->panel;
+}
+
+static void
+run_whole_block(size_t block, int thread, void *data)
+{
+    const Winograd *w = data;
+    float *v = w->v + (size_t) thread * w->v_block;
+
+    transform_block(w, (int) block, v);
+    for (int p = 0; p < w->job->n_panels; p++) {
+        multiply_block(w, (int) block, p, v, find_scratch(w, thread));
+    }
+}
+
+static void
+run_transform(size_t block, int thread, void *data)
+{
+    const Winograd *w = data;
+
+    transform_block(w, (int) block, w->v + block * w->v_block);
+}
+
+static void
+run_products(size_t index, int thread, void *data)
+{
+    const Winograd *w = data;
+    const size_t n_panels = (size_t) w->job->n_panels;
+    const size_t block = index / n_panels;
+
+    multiply_block(w, (int) block, (int) (index % n_panels), w->v + block * w->v_block,
+                   find_scratch(w, thread));
+}
+
+/* Tiles in a block: as many as keep V in the cache, evenly shared. */
+static void
+cut_blocks(Winograd *w, int cin)
+{
+    const int rows = w->job->kernels->rows;
+    const int fitting = V_BYTES / (int) sizeof(float) / MATRICES / (cin + V_PADDING);
+    const int most = CLAMP(fitting / rows * rows, rows, MAX_TILES / rows * rows);
+
+    w->blocks_per_sample = (w->tiles + most - 1) / most;
+    w->block_tiles = (w->tiles + w->blocks_per_sample - 1) / w->blocks_per_sample;
+    w->v_row = (size_t) cin + V_PADDING;
+    w->v_matrix = w->v_row * (size_t) w->block_tiles;
+    w->v_block = w->v_matrix * MATRICES;
+}
+
+void
+sde_winograd_run(SdeCompute *compute, const SdeConvJob *job)
+{
+    const SdeTensor *y = job->y;
+    Winograd w = {.job = job};
+
+    w.tiles_x = (y->w + 3) / 4;
+    w.tiles = w.tiles_x * ((y->h + 3) / 4);
+    cut_blocks(&w, job->conv->shape.cin);
+
+    const size_t n_blocks = (size_t) w.blocks_per_sample * (size_t) y->n;
+
+    w.two_phases = n_blocks < SDE_CONV_MIN_BLOCKS / 2;
+    w.v = sde_arena_alloc(compute->arena,
+                          w.v_block *
+                              (w.two_phases ? n_blocks : (size_t) compute->n_threads));
+    w.m = sde_arena_alloc(compute->arena, (size_t) compute->n_threads * MATRICES *
+                                              w.block_tiles * job->kernels->panel);
+    if (sde_compute_is_dry(compute)) {
+        return;
+    }
+    if (w.two_phases) {
+        sde_compute_for(compute, n_blocks, run_transform, &w);
+        sde_compute_for(compute, n_blocks * (size_t) job->n_panels, run_products, &w);
+    } else {
+        sde_compute_for(compute, n_blocks, run_whole_block, &w);
+    }
+}
