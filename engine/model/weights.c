@@ -46,6 +46,22 @@ sde_weights_is_pickle_name(const char *path)
     return false;
 }
 
+/* Behind another name: a zip archive (torch.save since 1.6), or a bare pickle. Neither
+ * start can be that of a safetensors file, whose header would be of absurd length. */
+static bool
+has_pickle_content(const char *path)
+{
+    g_autoptr(SdeFile) file = sde_file_open(path, NULL);
+    uint8_t head[4] = {0};
+
+    if (file == NULL || !sde_file_read(file, 0, head, sizeof(head), NULL)) {
+        return false;
+    }
+    return memcmp(head, "PK\3\4", 4) == 0 ||
+           (head[0] == 0x80 && head[1] >= 2 && head[1] <= 5 &&
+            (head[2] == '}' || head[2] == 0x8a || head[2] == 0x95));
+}
+
 /* The name of the file stays out of the command: people paste it into a shell. */
 static void
 set_pickle_error(const char *path, GError **error)
@@ -125,6 +141,10 @@ add_file(SdeWeights *weights, const char *path, GError **error)
     SdeSafetensors *file = sde_safetensors_open(path, error);
 
     if (file == NULL) {
+        if (has_pickle_content(path)) {
+            g_clear_error(error);
+            set_pickle_error(path, error);
+        }
         return NULL;
     }
     g_ptr_array_add(weights->files, file);
