@@ -17,8 +17,9 @@
 #include "task/noise-level.h"
 #include "task/tiles.h"
 
-#define LEVEL_RADIUS 2 /* pixels: brightness is the mean of 5 × 5, the pixel is noisy \
-                        */
+#define LEVEL_RADIUS                                                  \
+    2 /* pixels: brightness is the mean of 5 × 5, the pixel is noisy \
+       */
 
 typedef struct {
     const SdeTask *task;

@@ -246,6 +246,10 @@ sde_inpaint_run(SdeTask *task, const SdeImage *source, const SdeMask *mask,
     g_autoptr(GArray) works = g_array_new(FALSE, FALSE, sizeof(Work));
 
     g_array_set_clear_func(works, work_clear);
+    if (params->sampling.strength <= 0.0) { /* no noise, no change */
+        sde_blend_copy(source, result);
+        return true;
+    }
     if (!plan_all(works, holes, task, params, error) ||
         !run_all(works, task, source, mask, params, span, error)) {
         return false;

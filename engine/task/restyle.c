@@ -60,6 +60,10 @@ sde_restyle_run(SdeTask *task, const SdeImage *source, const SdeMask *mask,
                     .keep_color = params->keep_color};
     size_t bytes;
 
+    if (params->sampling.strength <= 0.0) { /* no noise, no change */
+        sde_blend_copy(source, result);
+        return true;
+    }
     sde_area_init(&area, task->denoiser,
                   sde_mask_find_crop(mask, source->width, source->height),
                   params->sampling.max_side);
