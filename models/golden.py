@@ -1,0 +1,127 @@
+#!/usr/bin/env python3
+"""Write the golden case of a model: what its network must return, to the last digits.
+
+    python3 models/golden.py models/default tests/golden/default_unet
+
+Two samples of different classes, fractional timesteps and level maps go through the
+network; one has a clean half. The tolerance is 16 times the difference between float32
+and float64, at least 4e-6 of the largest value.
+"""
+
+import argparse
+import copy
+import json
+import os
+from pathlib import Path
+
+import torch
+from safetensors.torch import save_file
+from torch.nn import functional as F
+
+from sdedit_models import folder
+from sdedit_models.levels import PATCH, timestep_of
+
+HEIGHT, WIDTH = 24, 32  # of what the network sees; twice that in pixels
+LABELS = [0, 4]
+TAPS = ("time_embedding", "class_embedding", "conv_in", "mid_block", "conv_norm_out")
+HOW = (
+    "Load the UNet2DModel folder `model`; out = forward(sample, timestep, "
+    "class_labels). BF16 weights are widened to f32, computation is f32. tap.* are "
+    "outputs of the named submodules (for blocks: the hidden state)."
+)
+
+
+def make_input():
+    """sample [2, 16, HEIGHT, WIDTH] and timestep [2] as the tasks make them."""
+    seeded = torch.Generator().manual_seed(1)
+    h, w = HEIGHT * PATCH, WIDTH * PATCH
+    coarse = torch.rand(2, 3, 6, 8, generator=seeded) * 2 - 1
+    x0 = F.interpolate(coarse, size=(h, w), mode="bilinear")
+    angles = torch.full((2, 1, h, w), 0.191)
+    angles[1] = 1.234
+    angles[1, :, :, : w // 2] = 0
+    noise = torch.randn(x0.shape, generator=seeded)
+    x_t = angles.cos() * x0 + angles.sin() * noise
+    levels = angles * (4 / torch.pi) - 1
+    sample = F.pixel_unshuffle(torch.cat([x_t, levels], dim=1), PATCH)
+    return sample, timestep_of(angles.amax(dim=(1, 2, 3)))
+
+
+@torch.inference_mode()
+def outputs(net, sample, timestep, labels):
+    """`out` and the outputs of TAPS."""
+    tensors, hooks = {}, []
+
+    def keep(name):
+        return lambda module, args, out: tensors.update({f"tap.{name}": out.clone()})
+
+    for name in TAPS:
+        if name != "mid_block":
+            hooks.append(getattr(net, name).register_forward_hook(keep(name)))
+    hooks.append(net.mid_block.resnets[-1].register_forward_hook(keep("mid_block")))
+    tensors["out"] = net(sample, timestep, labels).clone()
+    for hook in hooks:
+        hook.remove()
+    return tensors
+
+
+def tolerance(single, double):
+    """How far another implementation may be from `single`."""
+    noise = (single.double() - double).abs().max().item()
+    largest = double.abs().max().item()
+    return {
+        "max_abs_err": float(f"{max(16 * noise, 4e-6 * largest):.3g}"),
+        "f32_noise_max_abs": float(f"{noise:.3g}"),
+        "max_abs_ref": float(f"{largest:.4g}"),
+    }
+
+
+def write_case(model, case):
+    torch.set_num_threads(1)
+    net = folder.load_folder(model)
+    sample, timestep = make_input()
+    labels = torch.tensor(LABELS)
+    single = outputs(net, sample, timestep, labels)
+    twin = copy.deepcopy(net).double()
+    double = outputs(twin, sample.double(), timestep.double(), labels)
+
+    case = Path(case)
+    case.mkdir(parents=True, exist_ok=True)
+    tensors = {"sample": sample.contiguous(), **single}
+    description = {
+        "case": case.name,
+        "kind": "unet2d",
+        "what": "the default model: fractional timesteps, classes, level maps, bf16",
+        "reference": {"torch": torch.__version__, "device": "cpu",
+                      "compute_dtype": "float32"},
+        "how_to_check": HOW,
+        "model": os.path.relpath(Path(model) / "unet", case.parent),
+        "params": {"timestep": timestep.tolist(), "class_labels": LABELS},
+        "tensors": {
+            name: {
+                "role": {"sample": "input", "out": "output"}.get(name, "intermediate"),
+                "shape": list(tensor.shape),
+                "dtype": "float32",
+            }
+            for name, tensor in tensors.items()
+        },
+        "tolerance": {name: tolerance(single[name], double[name]) for name in single},
+    }
+    (case / "case.json").write_text(json.dumps(description, indent=1) + "\n")
+    save_file(tensors, case / "tensors.safetensors")
+    save_file({"out": double["out"]}, case / "tensors_f64.safetensors")
+    print(case.name, description["tolerance"]["out"])
+
+
+def main():
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("model", help="model folder")
+    parser.add_argument("case", help="folder of the case")
+    args = parser.parse_args()
+    write_case(args.model, args.case)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""What the scripts share: network, noise levels, data, mixture, optimiser."""

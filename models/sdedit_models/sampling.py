@@ -1,0 +1,56 @@
+"""From noise to pictures: DDIM with a level for every pixel."""
+
+import numpy as np
+import torch
+
+from .levels import ANGLES, N_TIMESTEPS, padded, predict_v, unit_of
+
+
+def angles_down(start, n_steps):
+    """Angles from `start` (0..1 of all timesteps) to 0, n_steps + 1 of them."""
+    t = np.linspace(start * N_TIMESTEPS - 1, -1, n_steps + 1)
+    return np.interp(t, np.arange(-1, N_TIMESTEPS), ANGLES).tolist()
+
+
+@torch.inference_mode()
+def ddim(net, x_t, angles, labels, ladder, guidance=1.0):
+    """Walk x_t down `ladder`; no pixel starts higher than its own angle.
+
+    With guidance g the prediction is none + g (class - none).
+    """
+    velocity = padded(predict_v, unit_of(net))
+    none = torch.full_like(labels, net.config["num_class_embeds"] - 1)
+    for now, after in zip(ladder[:-1], ladder[1:]):
+        level = angles.clamp(max=now)
+        v = velocity(net, x_t, level, labels)
+        if guidance != 1:
+            base = velocity(net, x_t, level, none)
+            v = base + guidance * (v - base)
+        x0 = (level.cos() * x_t - level.sin() * v).clamp(-1, 1)
+        sine = level.sin()
+        noise = (x_t - level.cos() * x0) / sine.clamp(min=1e-6)
+        lower = angles.clamp(max=after)
+        x_t = torch.where(sine > 0, lower.cos() * x0 + lower.sin() * noise, x_t)
+    return x_t
+
+
+def seeded_noise(like, seed):
+    return torch.randn(like.shape, generator=torch.Generator().manual_seed(seed))
+
+
+def restyle(net, photo, label, start=0.5, n_steps=20, guidance=1.0, seed=0):
+    """SDEdit: noise up to `start`, then down with another class."""
+    ladder = angles_down(start, n_steps)
+    angles = torch.full_like(photo[:, :1], ladder[0])
+    x_t = angles.cos() * photo + angles.sin() * seeded_noise(photo, seed)
+    labels = torch.full((len(photo),), label)
+    return ddim(net, x_t, angles, labels, ladder, guidance)
+
+
+def inpaint(net, photo, hole, start=1.0, n_steps=20, label=0, seed=0):
+    """Fill `hole` [n, 1, h, w] (1 = unknown). One step gives the mean filling."""
+    ladder = angles_down(start, n_steps)
+    angles = hole * ladder[0]
+    blank = photo * (1 - hole) if start >= 1 else photo
+    x_t = angles.cos() * blank + angles.sin() * seeded_noise(photo, seed)
+    return ddim(net, x_t, angles, torch.full((len(photo),), label), ladder)

@@ -1,0 +1,117 @@
+#!/usr/bin/env python3
+"""Tests of the training scripts with a tiny network: a few seconds on one core."""
+
+import math
+import sys
+import tempfile
+import unittest
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))
+try:
+    import numpy as np
+    import torch
+    from PIL import Image
+    from safetensors.torch import load_file
+
+    import export
+    import golden
+    import train
+    from sdedit_models import folder, levels, masks, mixture, unet, validation
+except ImportError as error:
+    if __name__ != "__main__":
+        raise unittest.SkipTest(f"models: {error.name} is missing") from error
+    print(f"skipped: {error.name} is missing")
+    sys.exit(77)
+
+TINY = ["--widths", "8,16", "--batch", "4", "--crop", "16", "--lr", "3e-3"]
+
+
+def make_photos(directory, n=3, size=48):
+    """Smooth random pictures."""
+    rng = np.random.default_rng(0)
+    directory.mkdir(parents=True)
+    for i in range(n):
+        coarse = Image.fromarray(rng.integers(0, 256, (6, 6, 3), dtype=np.uint8))
+        coarse.resize((size, size), Image.BICUBIC).save(directory / f"{i}.png")
+
+
+class Levels(unittest.TestCase):
+    def test_table_follows_the_cosine(self):
+        t = levels.timestep_of(torch.from_numpy(levels.ANGLES[[0, 1, 1000]]))
+        self.assertEqual(t.tolist(), [-1, 0, 999])
+        middle = math.cos((0.5 + 0.008) / 1.008 * math.pi / 2) / math.cos(
+            0.008 / 1.008 * math.pi / 2
+        )
+        self.assertAlmostEqual(math.cos(levels.ANGLES[500]), middle, places=4)
+
+    def test_level_zero_returns_the_photo(self):
+        net = unet.UNet(unet.make_config([8, 16]))
+        photo = torch.rand(1, 3, 13, 18) * 2 - 1
+        self.assertTrue(torch.equal(validation.denoise(net, photo, 0), photo))
+
+    def test_target_v_leads_to_x0(self):
+        x0, noise = torch.rand(2, 2, 3, 8, 8) * 2 - 1
+        angles = torch.rand(2, 1, 8, 8) + 0.1
+        x_t = angles.cos() * x0 + angles.sin() * noise
+        v, weight = mixture.target_v(x0, x_t, angles)
+        expected = angles.cos() * noise - angles.sin() * x0
+        self.assertTrue(torch.allclose(v, expected, atol=1e-5))
+        self.assertTrue(weight.bool().all())
+
+    def test_holes_are_never_empty(self):
+        rng = np.random.default_rng(0)
+        for _ in range(50):
+            self.assertTrue(0 < masks.random_hole(rng, 32).mean() < 0.9)
+
+
+class Training(unittest.TestCase):
+    def setUp(self):
+        scratch = tempfile.TemporaryDirectory()
+        self.addCleanup(scratch.cleanup)
+        self.path = Path(scratch.name)
+        make_photos(self.path / "photos")
+        make_photos(self.path / "art" / "etching")
+
+    def arguments(self, run, steps, *more):
+        sources = ["--photos", self.path / "photos", "--art", self.path / "art"]
+        return [str(a) for a in (*sources, "--out", self.path / run, "--steps", steps,
+                                 *TINY, *more)]
+
+    def trainer(self):
+        args = train.parse_args(self.arguments("run", 60))
+        train.prepare(args)
+        return train.Trainer(args)
+
+    def test_loss_falls(self):
+        trainer = self.trainer()
+        losses = [trainer.train_step(0.3) for _ in range(120)]
+        self.assertLess(sum(losses[-20:]), 0.85 * sum(losses[:20]))
+
+    def test_a_resumed_run_goes_on_exactly(self):
+        one, other = self.trainer(), self.trainer()
+        for _ in range(3):
+            one.train_step(0.6)
+        train.save(one, one.args.out)
+        other.restore(train.load(other.args.out))
+        for trainer in (one, other):
+            trainer.losses = [trainer.train_step(0.6) for _ in range(3)]
+        self.assertEqual(one.losses, other.losses)
+        for name, tensor in one.ema.state_dict().items():
+            self.assertTrue(torch.equal(tensor, other.ema.state_dict()[name]), name)
+
+    def test_export_round_trip_and_golden_case(self):
+        train.main(self.arguments("run", 3))
+        export.export(self.path / "run", self.path / "model")
+        net = folder.load_folder(self.path / "model")
+        trained = load_file(self.path / "run" / "ema.safetensors")
+        for name, tensor in net.state_dict().items():
+            self.assertTrue(torch.equal(tensor, trained[name].bfloat16().float()), name)
+        golden.write_case(self.path / "model", self.path / "golden" / "case")
+        stored = load_file(self.path / "golden" / "case" / "tensors.safetensors")
+        self.assertEqual(stored["out"].shape, (2, 12, golden.HEIGHT, golden.WIDTH))
+        train.main(self.arguments("more", 2, "--init", self.path / "model"))
+
+
+if __name__ == "__main__":
+    unittest.main()

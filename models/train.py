@@ -1,0 +1,283 @@
+#!/usr/bin/env python3
+"""Train a model of the default kind, from nothing or from a model folder.
+
+    python3 models/train.py --photos PHOTOS --valid OTHERS --out RUN --minutes 60
+
+Training goes in chunks. After each, RUN holds everything to go on exactly where it
+stopped (state.pt), the averaged weights (ema.safetensors) and a line in log.jsonl with
+the PSNR of the validation photos. The same command goes on with a run. The learning
+rate follows a cosine that ends with --minutes, --until or --steps.
+"""
+
+import argparse
+import copy
+import datetime
+import json
+import math
+import os
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.distributed as dist
+from safetensors.torch import save_file
+
+from sdedit_models import folder, mixture, muon, pictures, unet, validation
+from sdedit_models.levels import predict_v
+
+
+def parse_args(argv=None):
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    add = parser.add_argument
+    add("--photos", help="folder of photos (class 0)")
+    add("--art", help="folder with one folder of pictures for each art class")
+    add("--valid", help="folder of photos for validation only")
+    add("--out", type=Path, required=True, help="folder of the run; goes on with it")
+    add("--cache", type=Path, help="decoded pictures (default: OUT/pictures.u8)")
+    add("--init", help="model folder to start from")
+    add("--long-side", type=int, help="shrink larger pictures to this before use")
+    add("--minutes", type=float, help="stop after this many minutes")
+    add("--until", help="stop at this time of day, HH:MM (UTC)")
+    add("--steps", type=int, help="stop at this step")
+    add("--chunk-minutes", type=float, default=10, help="between snapshots")
+    add("--widths", default="48,96,160,160", help="channels of the levels")
+    add("--layers", type=int, default=2, help="resnets per level")
+    add("--groups", type=int, default=8, help="groups of the group norms")
+    add("--time", default="scale_shift", choices=["scale_shift", "default"])
+    add("--optimizer", default="muon", choices=["muon", "adamw"])
+    add("--lr", type=float, default=1e-3, help="peak learning rate")
+    add("--batch", type=int, default=16, help="crops in a step, all processes")
+    add("--crop", type=int, default=64)
+    add("--late-crop", type=int, help="for the last third, with as many pixels a step")
+    add("--warm-up", type=float, default=0.02, help="share of the run")
+    add("--ema", type=float, default=0.999)
+    add("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    add("--threads", type=int, default=1, help="of each process")
+    add("--processes", type=int, default=1, help="share each step (CPU)")
+    add("--seed", type=int, default=0)
+    add("--valid-photos", type=int, default=20)
+    add("--valid-crop", type=int, default=160)
+    return parser.parse_args(argv)
+
+
+class Clock:
+    """How much of the run is done, 0..1, by time or by steps."""
+
+    def __init__(self, args, done):
+        self.start, self.done, self.steps = time.time(), done, args.steps
+        self.end = None
+        if args.until:
+            now = datetime.datetime.now(datetime.timezone.utc)
+            hour, minute = map(int, args.until.split(":"))
+            end = now.replace(hour=hour, minute=minute, second=0)
+            if end < now:
+                end += datetime.timedelta(days=1)
+            self.end = end.timestamp()
+        elif args.minutes:
+            self.end = self.start + 60 * args.minutes
+        elif not args.steps:
+            raise SystemExit("one of --minutes, --until and --steps is needed")
+
+    def progress(self, step):
+        if self.end is None:
+            return min(1.0, step / self.steps)
+        share = (time.time() - self.start) / (self.end - self.start)
+        return min(1.0, self.done + (1 - self.done) * share)
+
+
+def learning_rate(progress, warm_up):
+    """Share of the peak: linear warm-up, then a cosine to 2 %."""
+    if progress < warm_up:
+        return max(0.02, progress / warm_up)
+    x = (progress - warm_up) / (1 - warm_up)
+    return 0.02 + 0.98 * (1 + math.cos(math.pi * x)) / 2
+
+
+class Trainer:
+    """Everything that a run consists of; `state` and `restore` make it resumable."""
+
+    def __init__(self, args, rank=0):
+        self.args, self.rank = args, rank
+        torch.manual_seed(args.seed)
+        if args.init:
+            self.net = folder.load_folder(args.init).train().requires_grad_(True)
+        else:
+            widths = [int(width) for width in args.widths.split(",")]
+            self.net = unet.UNet(
+                unet.make_config(widths, args.layers, args.groups, args.time)
+            )
+        self.net.to(args.device)
+        self.ema = copy.deepcopy(self.net).requires_grad_(False)
+        self.optimizers = muon.make_optimizers(self.net, args.optimizer, args.lr)
+        self.rng = np.random.default_rng([args.seed, rank])
+        self.step = self.crops = 0
+        self.done = self.seconds = 0.0
+        self.pictures = pictures.Pictures(args.cache)
+
+    def state(self):
+        return {
+            "config": self.net.config,
+            "net": self.net.state_dict(),
+            "ema": self.ema.state_dict(),
+            "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
+            "rng": self.rng.bit_generator.state,
+            "step": self.step,
+            "crops": self.crops,
+            "done": self.done,
+            "seconds": self.seconds,
+        }
+
+    def restore(self, state):
+        self.net.load_state_dict(state["net"])
+        self.ema.load_state_dict(state["ema"])
+        for optimizer, saved in zip(self.optimizers, state["optimizers"]):
+            optimizer.load_state_dict(saved)
+        if self.rank == 0:
+            self.rng.bit_generator.state = state["rng"]
+        else:
+            self.rng = np.random.default_rng([self.args.seed, self.rank, state["step"]])
+        for key in ("step", "crops", "done", "seconds"):
+            setattr(self, key, state[key])
+
+    def next_batch(self, progress):
+        args = self.args
+        n, size = args.batch // args.processes, args.crop
+        if args.late_crop and progress > 2 / 3:
+            n = max(1, round(n * (size / args.late_crop) ** 2))
+            size = args.late_crop
+        camera_noise = progress > 0.5
+        tensors = mixture.batch(self.pictures, self.rng, n, size, camera_noise)
+        return [tensor.to(args.device) for tensor in tensors]
+
+    def train_step(self, progress):
+        """One step of all optimisers; the loss."""
+        x0, x_t, angles, labels = self.next_batch(progress)
+        device = self.args.device
+        with torch.autocast(device, torch.bfloat16, enabled=device != "cpu"):
+            v = predict_v(self.net, x_t, angles, labels)
+        loss = mixture.loss_of(v, x0, x_t, angles)
+        loss.backward()
+        params = list(self.net.parameters())
+        if self.args.processes > 1:
+            average_gradients(params)
+        torch.nn.utils.clip_grad_norm_(params, 1.0, foreach=True)
+        share = learning_rate(progress, self.args.warm_up)
+        for optimizer in self.optimizers:
+            for group in optimizer.param_groups:
+                group["lr"] = share * self.args.lr
+            optimizer.step()
+        self.net.zero_grad()
+        self.step += 1
+        self.crops += len(x0) * self.args.processes
+        decay = min(self.args.ema, (1 + self.step) / (10 + self.step))
+        torch._foreach_lerp_(list(self.ema.parameters()), params, 1 - decay)
+        return float(loss)
+
+    def train(self, clock, seconds):
+        """Steps for this long or to the end of the run; the mean loss."""
+        losses, start = [], time.time()
+        self.done = clock.progress(self.step)
+        while not self.agree(self.done >= 1 or time.time() - start > seconds):
+            losses.append(self.train_step(self.done))
+            self.done = clock.progress(self.step)
+        self.seconds += time.time() - start
+        return sum(losses) / max(1, len(losses))
+
+    def agree(self, stop):
+        """Whether to stop: what the first process thinks."""
+        if self.args.processes == 1:
+            return stop
+        answer = torch.tensor([float(stop), self.done], dtype=torch.float64)
+        dist.broadcast(answer, 0)
+        self.done = float(answer[1])
+        return bool(answer[0])
+
+
+def average_gradients(params):
+    """Make the gradients of all processes their mean."""
+    flat = torch.cat([p.grad.reshape(-1) for p in params])
+    dist.all_reduce(flat)
+    flat /= dist.get_world_size()
+    for p, part in zip(params, flat.split([p.numel() for p in params])):
+        p.grad = part.view_as(p)
+
+
+def save(trainer, out):
+    """Write state and EMA so that a crash never leaves half a file."""
+    torch.save(trainer.state(), out / "state.part")
+    os.replace(out / "state.part", out / "state.pt")
+    config = json.dumps(trainer.net.config)
+    save_file(trainer.ema.state_dict(), out / "ema.part", {"config": config})
+    os.replace(out / "ema.part", out / "ema.safetensors")
+
+
+def load(out):
+    """The state that `save` wrote."""
+    return torch.load(out / "state.pt", weights_only=False)
+
+
+def run(rank, args):
+    """One process of the training."""
+    torch.set_num_threads(args.threads)
+    if args.processes > 1:
+        store = f"file://{args.out.resolve()}/rendezvous"
+        dist.init_process_group("gloo", store, rank=rank, world_size=args.processes)
+    trainer = Trainer(args, rank)
+    if (args.out / "state.pt").exists():
+        trainer.restore(load(args.out))
+    photos = []
+    if args.valid and rank == 0:
+        photos = validation.read_photos(args.valid, args.valid_photos, args.valid_crop)
+    clock = Clock(args, trainer.done)
+    while True:
+        loss = trainer.train(clock, 60 * args.chunk_minutes)
+        if rank == 0:
+            save(trainer, args.out)
+            report(trainer, photos, loss)
+        if trainer.done >= 1:
+            break
+
+
+def report(trainer, photos, loss):
+    """A line in the log: what was done and how good the EMA is."""
+    entry = {
+        "time": datetime.datetime.now(datetime.timezone.utc).strftime("%H:%M:%S"),
+        "step": trainer.step,
+        "crops": trainer.crops,
+        "minutes": round(trainer.seconds / 60, 1),
+        "progress": round(trainer.done, 4),
+        "loss": round(loss, 5),
+    }
+    if photos:
+        entry["psnr"] = validation.short_table(trainer.ema, photos)
+    print(json.dumps(entry), flush=True)
+    with open(trainer.args.out / "log.jsonl", "a") as log:
+        log.write(json.dumps(entry) + "\n")
+
+
+def prepare(args):
+    """Make the folder of the run, and decode the pictures if that was not done yet."""
+    args.out.mkdir(parents=True, exist_ok=True)
+    args.cache = args.cache or args.out / "pictures.u8"
+    if not Path(f"{args.cache}.json").exists():
+        files = pictures.find_files(args.photos, args.art)
+        if not files:
+            raise SystemExit("no pictures: give --photos and perhaps --art")
+        pictures.build_cache(files, args.cache, args.long_side)
+
+
+def main(argv=None):
+    args = parse_args(argv)
+    prepare(args)
+    if args.processes == 1:
+        run(0, args)
+    else:
+        (args.out / "rendezvous").unlink(missing_ok=True)
+        torch.multiprocessing.spawn(run, (args,), nprocs=args.processes)
+
+
+if __name__ == "__main__":
+    main()
