@@ -4,8 +4,8 @@
  * GPL-3.0-or-later */
 #include "message.h"
 
-#include "sde.h"
 #include "intl.h"
+#include "sde.h"
 
 static const char *
 explain_engine_error(int code)

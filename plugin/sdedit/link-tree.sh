@@ -6,4 +6,7 @@ set -eu
 plugin="$2/plugin/sdedit"
 mkdir -p "$plugin/models" "$2/po"
 ln -sfn ../../po "$plugin/locale"
-ln -sfn "$1/models/default" "$plugin/models/default"
+rm -f "$plugin/models/default"
+if [ -d "$1/models/default" ]; then
+    ln -s "$1/models/default" "$plugin/models/default"
+fi
