@@ -378,6 +378,25 @@ load_parts(SdeBundle *bundle, GError **error)
     return bundle->weights != NULL;
 }
 
+bool
+sde_bundle_open_unet(const char *folder, SdeUnetConfig *config, SdeWeights **weights,
+                     GError **error)
+{
+    g_autofree char *unet_folder = find_unet_folder(folder, error);
+
+    if (unet_folder == NULL) {
+        return false;
+    }
+
+    g_autofree char *path = g_build_filename(unet_folder, "config.json", NULL);
+
+    if (!sde_unet_config_load(path, config, error)) {
+        return false;
+    }
+    *weights = open_weights(unet_folder, error);
+    return *weights != NULL;
+}
+
 SdeBundle *
 sde_bundle_load(const char *folder, GError **error)
 {

@@ -21,3 +21,7 @@ typedef struct _SdeBundle {
 SdeBundle *sde_bundle_load(const char *folder, GError **error);
 void sde_bundle_free(SdeBundle *bundle); /* accepts NULL */
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(SdeBundle, sde_bundle_free)
+
+/* A folder's network alone, whatever its channels mean: for benchmarks and tests. */
+bool sde_bundle_open_unet(const char *folder, SdeUnetConfig *config,
+                          SdeWeights **weights, GError **error);

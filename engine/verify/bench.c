@@ -1,5 +1,5 @@
-/* One U-Net evaluation, timed. Loading, planning and the input's making are left out; the
- * first evaluation warms the caches and is left out too. SPDX-License-Identifier:
+/* One U-Net evaluation, timed. Loading, planning and the input's making are left out;
+ * the first evaluation warms the caches and is left out too. SPDX-License-Identifier:
  * GPL-3.0-or-later */
 #include "verify/bench.h"
 
@@ -105,13 +105,14 @@ print_json(const Result *result)
 static void
 print_table(const Result *result)
 {
-    printf("one evaluation at %d x %d, %d thread(s): best %.1f ms, median %.1f ms of %d\n"
-           "%.2f GFLOP (%.1f GFLOP/s); load %.0f ms; working memory %.0f MiB, peak %.0f "
-           "MiB\n",
-           result->width, result->height, result->n_threads, result->min_ms,
-           result->median_ms, result->n_reps, result->gflop,
-           result->gflop / result->min_ms * 1000, result->load_ms, result->arena_mb,
-           result->peak_mb);
+    printf(
+        "one evaluation at %d x %d, %d thread(s): best %.1f ms, median %.1f ms of %d\n"
+        "%.2f GFLOP (%.1f GFLOP/s); load %.0f ms; working memory %.0f MiB, peak %.0f "
+        "MiB\n",
+        result->width, result->height, result->n_threads, result->min_ms,
+        result->median_ms, result->n_reps, result->gflop,
+        result->gflop / result->min_ms * 1000, result->load_ms, result->arena_mb,
+        result->peak_mb);
 }
 
 static bool
@@ -119,10 +120,11 @@ check_params(const SdeBenchParams *params, GError **error)
 {
     if (params->width < 0 || params->height < 0 || params->n_threads < 0 ||
         params->n_threads > 256 || params->n_reps < 1 || params->n_reps > 100000) {
-        g_set_error(error, SDE_ERROR, SDE_ERROR_INPUT,
-                    "size %d x %d, %d threads, %d repetitions: expected a size, 0 to 256 "
-                    "threads and 1 to 100000 repetitions",
-                    params->width, params->height, params->n_threads, params->n_reps);
+        g_set_error(
+            error, SDE_ERROR, SDE_ERROR_INPUT,
+            "size %d x %d, %d threads, %d repetitions: expected a size, 0 to 256 "
+            "threads and 1 to 100000 repetitions",
+            params->width, params->height, params->n_threads, params->n_reps);
         return false;
     }
     return true;
@@ -136,19 +138,20 @@ sde_bench_run(const char *model_folder, const SdeBenchParams *params, GError **e
     }
 
     const gint64 begin = g_get_monotonic_time();
-    g_autoptr(SdeBundle) bundle = sde_bundle_load(model_folder, error);
+    SdeUnetConfig config;
+    g_autoptr(SdeWeights) weights = NULL;
 
-    if (bundle == NULL) {
+    if (!sde_bundle_open_unet(model_folder, &config, &weights, error)) {
         return false;
     }
 
-    g_autoptr(SdeUnet) unet = sde_unet_new(&bundle->unet, bundle->weights, error);
+    g_autoptr(SdeUnet) unet = sde_unet_new(&config, weights, error);
 
     if (unet == NULL) {
         return false;
     }
 
-    const int side = bundle->unet.sample_size > 0 ? bundle->unet.sample_size : DEFAULT_SIDE;
+    const int side = config.sample_size > 0 ? config.sample_size : DEFAULT_SIDE;
     Result result = {
         .load_ms = (double) (g_get_monotonic_time() - begin) / 1000,
         .width = params->width > 0 ? params->width : side,
@@ -157,7 +160,7 @@ sde_bench_run(const char *model_folder, const SdeBenchParams *params, GError **e
         .n_reps = params->n_reps,
     };
 
-    if (!run_network(unet, &bundle->unet, &result, error)) {
+    if (!run_network(unet, &config, &result, error)) {
         return false;
     }
     result.peak_mb = get_peak_mb();

@@ -12,4 +12,5 @@ typedef struct {
 } SdeBenchParams;
 
 /* Prints the times of an evaluation on random input to standard output. */
-bool sde_bench_run(const char *model_folder, const SdeBenchParams *params, GError **error);
+bool sde_bench_run(const char *model_folder, const SdeBenchParams *params,
+                   GError **error);
