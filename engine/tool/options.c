@@ -1,0 +1,473 @@
+/* Parses the command line: one table of options for each group of commands, GOption for
+ * the rest. Numbers are read strictly; their ranges are checked by the engine.
+ * SPDX-License-Identifier: GPL-3.0-or-later */
+#include "tool/options.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "tool/config.h"
+
+/* As GOption fills them in; NULL and the numbers below mean "not given". */
+typedef struct {
+    char *model, *mask, *style, *sigma, *sampler, *fill, *size, *seed;
+    double strength, luminance, color, keep_grain, eta, guidance, keep_color;
+    int steps, threads, memory, tile, overlap, max_side, context, grow, feather,
+        resample;
+    int reps;
+    gboolean quiet, match_colors, json;
+    char **names;
+} Raw;
+
+#define NOT_GIVEN (-1)
+#define INFO_SIDE 512 /* pixels */
+
+static const struct {
+    const char *name, *arguments, *summary;
+    int n_names; /* negative: at least that many */
+    bool on_picture, sampled;
+} commands[SDE_N_COMMANDS] = {
+    [SDE_COMMAND_DENOISE] = {"denoise", "IN OUT", "remove a photo's noise", 2, true,
+                             false},
+    [SDE_COMMAND_INPAINT] = {"inpaint", "IN MASK OUT",
+                             "repaint what is white in MASK from its surroundings", 3,
+                             true, true},
+    [SDE_COMMAND_RESTYLE] = {"restyle", "IN OUT", "redraw a picture in another style",
+                             2, true, true},
+    [SDE_COMMAND_INFO] = {"info", "MODEL", "say what a model is and can do", 1, false,
+                          false},
+    [SDE_COMMAND_GOLDEN] = {"golden", "DIR…", "run the golden cases below folders", -1,
+                            false, false},
+    [SDE_COMMAND_BENCH] = {"bench", "MODEL", "time one evaluation of a network", 1,
+                           false, false},
+};
+
+/* ---- help -------------------------------------------------------------------------
+ */
+
+static void
+print_help(void)
+{
+    printf("Usage: sdedit COMMAND [OPTION…] ARGUMENT…\n\n"
+           "Repairs and redraws pictures with a diffusion model, on the CPU.\n\n"
+           "Commands:\n");
+    for (int i = 0; i < SDE_N_COMMANDS; i++) {
+        printf("  %-8s %-12s %s\n", commands[i].name, commands[i].arguments,
+               commands[i].summary);
+    }
+    printf("\nPictures are PNG, JPEG or TIFF, with 8, 16 or 32 bits a channel.\n"
+           "'sdedit COMMAND --help' lists the options of a command; "
+           "'sdedit --version' the version.\n");
+}
+
+static bool
+find_command(const char *name, SdeCommand *command, GError **error)
+{
+    for (int i = 0; i < SDE_N_COMMANDS; i++) {
+        if (strcmp(name, commands[i].name) == 0) {
+            *command = (SdeCommand) i;
+            return true;
+        }
+    }
+    g_set_error(error, G_OPTION_ERROR, G_OPTION_ERROR_FAILED,
+                "there is no command '%s': try 'sdedit --help'", name);
+    return false;
+}
+
+/* ---- tables -----------------------------------------------------------------------
+ */
+
+static void
+add_run_options(GOptionContext *context, Raw *raw)
+{
+    const GOptionEntry entries[] = {
+        {"model", 0, 0, G_OPTION_ARG_FILENAME, &raw->model,
+         "Model folder in diffusers format (default: the one that comes along)", "DIR"},
+        {"strength", 0, 0, G_OPTION_ARG_DOUBLE, &raw->strength,
+         "How much may change, 0 to 1 (denoise and inpaint: 1, restyle: 0.4)", "X"},
+        {"seed", 0, 0, G_OPTION_ARG_STRING, &raw->seed,
+         "Same seed, same picture (default: 0)", "N"},
+        {"threads", 0, 0, G_OPTION_ARG_INT, &raw->threads,
+         "Processor cores to use (default: all)", "N"},
+        {"memory", 0, 0, G_OPTION_ARG_INT, &raw->memory,
+         "Limit of working memory in MiB (default: a quarter of the machine's)", "MiB"},
+        {"tile", 0, 0, G_OPTION_ARG_INT, &raw->tile,
+         "Side of the tiles in pixels (default: chosen)", "N"},
+        {"overlap", 0, 0, G_OPTION_ARG_INT, &raw->overlap,
+         "Overlap of the tiles in pixels (default: chosen)", "N"},
+        {"quiet", 'q', 0, G_OPTION_ARG_NONE, &raw->quiet, "Show no progress", NULL},
+        {NULL}};
+
+    g_option_context_add_main_entries(context, entries, NULL);
+}
+
+/* denoise takes the sampled tasks' options too, so that a script can share them: its
+ * one evaluation has no use for them. */
+static void
+add_sampling_options(GOptionContext *context, Raw *raw)
+{
+    const GOptionEntry entries[] = {
+        {"steps", 0, 0, G_OPTION_ARG_INT, &raw->steps,
+         "Network evaluations (default: 12; denoise always makes one)", "N"},
+        {"sampler", 0, 0, G_OPTION_ARG_STRING, &raw->sampler,
+         "ddim (default), ddpm, dpmpp-2m, euler, euler-ancestral or lcm", "NAME"},
+        {"eta", 0, 0, G_OPTION_ARG_DOUBLE, &raw->eta,
+         "Fresh noise of ddim, 0 to 1 (default: 0)", "X"},
+        {"max-side", 0, 0, G_OPTION_ARG_INT, &raw->max_side,
+         "Work at most at this size and carry the change up", "N"},
+        {NULL}};
+
+    g_option_context_add_main_entries(context, entries, NULL);
+}
+
+static void
+add_denoise_options(GOptionContext *context, Raw *raw)
+{
+    const GOptionEntry entries[] = {
+        {"sigma", 0, 0, G_OPTION_ARG_STRING, &raw->sigma,
+         "Noise of the photo, 0 to 255, or auto (default)", "S"},
+        {"luminance", 0, 0, G_OPTION_ARG_DOUBLE, &raw->luminance,
+         "Share of the strength on brightness, 0 to 1 (default: 1)", "X"},
+        {"color", 0, 0, G_OPTION_ARG_DOUBLE, &raw->color,
+         "Share of the strength on colour, 0 to 1 (default: 1)", "X"},
+        {"keep-grain", 0, 0, G_OPTION_ARG_DOUBLE, &raw->keep_grain,
+         "Part of the fine grain that is put back, 0 to 1 (default: 0)", "X"},
+        {"mask", 0, 0, G_OPTION_ARG_FILENAME, &raw->mask, "Only where this is white",
+         "FILE"},
+        {NULL}};
+
+    g_option_context_add_main_entries(context, entries, NULL);
+}
+
+static void
+add_inpaint_options(GOptionContext *context, Raw *raw)
+{
+    const GOptionEntry entries[] = {
+        {"fill", 0, 0, G_OPTION_ARG_STRING, &raw->fill,
+         "What the hole holds at first: smooth (default), original or noise", "NAME"},
+        {"context", 0, 0, G_OPTION_ARG_INT, &raw->context,
+         "Surroundings to look at, in pixels (default: from the hole)", "N"},
+        {"grow", 0, 0, G_OPTION_ARG_INT, &raw->grow, "Grow the mask by N pixels", "N"},
+        {"feather", 0, 0, G_OPTION_ARG_INT, &raw->feather,
+         "Let the mask fall off over N pixels", "N"},
+        {"resample", 0, 0, G_OPTION_ARG_INT, &raw->resample,
+         "Walk each stretch N times (RePaint; ordinary models only)", "N"},
+        {"match-colors", 0, 0, G_OPTION_ARG_NONE, &raw->match_colors,
+         "Shift the fill to meet the colours around it", NULL},
+        {NULL}};
+
+    g_option_context_add_main_entries(context, entries, NULL);
+}
+
+static void
+add_restyle_options(GOptionContext *context, Raw *raw)
+{
+    const GOptionEntry entries[] = {
+        {"style", 0, 0, G_OPTION_ARG_STRING, &raw->style,
+         "One of the model's styles (see 'sdedit info')", "NAME"},
+        {"guidance", 0, 0, G_OPTION_ARG_DOUBLE, &raw->guidance,
+         "Push towards the style; above 1 a step costs two evaluations", "X"},
+        {"keep-color", 0, 0, G_OPTION_ARG_DOUBLE, &raw->keep_color,
+         "Hold the picture's coarse colours, 0 to 1 (default: 0)", "X"},
+        {"mask", 0, 0, G_OPTION_ARG_FILENAME, &raw->mask, "Only where this is white",
+         "FILE"},
+        {NULL}};
+
+    g_option_context_add_main_entries(context, entries, NULL);
+}
+
+static void
+add_measure_options(GOptionContext *context, Raw *raw)
+{
+    const GOptionEntry entries[] = {
+        {"size", 0, 0, G_OPTION_ARG_STRING, &raw->size,
+         "info: of the picture (default 512x512); bench: of the network's input "
+         "(default: as trained)",
+         "WxH"},
+        {"threads", 0, 0, G_OPTION_ARG_INT, &raw->threads,
+         "Processor cores to use (default: all)", "N"},
+        {"reps", 0, 0, G_OPTION_ARG_INT, &raw->reps, "Runs to time (default: 5)", "N"},
+        {"json", 0, 0, G_OPTION_ARG_NONE, &raw->json, "Only one line of JSON", NULL},
+        {NULL}};
+
+    g_option_context_add_main_entries(context, entries, NULL);
+}
+
+static void
+add_options(GOptionContext *context, SdeCommand command, Raw *raw)
+{
+    const GOptionEntry names[] = {{G_OPTION_REMAINING, 0, 0,
+                                   G_OPTION_ARG_FILENAME_ARRAY, &raw->names, NULL,
+                                   NULL},
+                                  {NULL}};
+
+    g_option_context_add_main_entries(context, names, NULL);
+    if (!commands[command].on_picture) {
+        add_measure_options(context, raw);
+        return;
+    }
+    if (command == SDE_COMMAND_DENOISE) {
+        add_denoise_options(context, raw);
+    } else if (command == SDE_COMMAND_INPAINT) {
+        add_inpaint_options(context, raw);
+    } else {
+        add_restyle_options(context, raw);
+    }
+    add_run_options(context, raw);
+    add_sampling_options(context, raw);
+}
+
+/* ---- values -----------------------------------------------------------------------
+ */
+
+static bool
+check_names(SdeCommand command, char **names, GError **error)
+{
+    int n = names != NULL ? (int) g_strv_length(names) : 0;
+    int expected = commands[command].n_names;
+
+    if (expected < 0 ? n >= -expected : n == expected) {
+        return true;
+    }
+    g_set_error(error, G_OPTION_ERROR, G_OPTION_ERROR_FAILED,
+                "expected 'sdedit %s %s', found %d argument%s", commands[command].name,
+                commands[command].arguments, n, n == 1 ? "" : "s");
+    return false;
+}
+
+static bool
+read_sigma(const char *text, double *sigma, GError **error)
+{
+    char *end;
+
+    if (text == NULL || strcmp(text, "auto") == 0) {
+        *sigma = -1.0;
+        return true;
+    }
+    *sigma = g_ascii_strtod(text, &end);
+    if (end == text || *end != '\0' || !(*sigma >= 0.0)) {
+        g_set_error(error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE,
+                    "--sigma is '%s', expected a number from 0 to 255, or auto", text);
+        return false;
+    }
+    return true;
+}
+
+static bool
+read_fill(const char *text, SdeFill *fill, GError **error)
+{
+    static const char *const names[] = {[SDE_FILL_ORIGINAL] = "original",
+                                        [SDE_FILL_SMOOTH] = "smooth",
+                                        [SDE_FILL_NOISE] = "noise"};
+
+    for (int i = 0; text != NULL && i < (int) G_N_ELEMENTS(names); i++) {
+        if (strcmp(text, names[i]) == 0) {
+            *fill = (SdeFill) i;
+            return true;
+        }
+    }
+    if (text == NULL) {
+        return true;
+    }
+    g_set_error(error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE,
+                "--fill is '%s', expected original, smooth or noise", text);
+    return false;
+}
+
+static bool
+read_seed(const char *text, uint64_t *seed, GError **error)
+{
+    return text == NULL ||
+           g_ascii_string_to_unsigned(text, 10, 0, G_MAXUINT64, seed, error);
+}
+
+static bool
+read_measure(const Raw *raw, SdeOptions *options, GError **error)
+{
+    int width = 0, height = 0;
+    char tail;
+
+    if (raw->size != NULL &&
+        (sscanf(raw->size, "%6dx%6d%c", &width, &height, &tail) != 2 || width < 1 ||
+         height < 1)) {
+        g_set_error(error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE,
+                    "--size is '%s', expected WIDTHxHEIGHT like 128x96", raw->size);
+        return false;
+    }
+    options->width = width > 0 ? width : INFO_SIDE;
+    options->height = height > 0 ? height : INFO_SIDE;
+    options->bench = (SdeBenchParams) {.width = width,
+                                       .height = height,
+                                       .n_threads = raw->threads,
+                                       .n_reps = raw->reps,
+                                       .json = raw->json};
+    return true;
+}
+
+static bool
+read_memory(const Raw *raw, size_t *limit, GError **error)
+{
+    if (raw->memory == NOT_GIVEN) {
+        *limit = 0;
+        return true;
+    }
+    if (raw->memory < 1) {
+        g_set_error(error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE,
+                    "--memory is %d, expected at least 1 (MiB)", raw->memory);
+        return false;
+    }
+    *limit = (size_t) raw->memory << 20;
+    return true;
+}
+
+static bool
+read_sampling(const Raw *raw, double strength, SdeSampling *sampling, GError **error)
+{
+    *sampling =
+        (SdeSampling) {.n_steps = raw->steps,
+                       .strength = raw->strength < 0.0 ? strength : raw->strength,
+                       .eta = raw->eta,
+                       .tile_size = raw->tile,
+                       .tile_overlap = raw->overlap,
+                       .max_side = raw->max_side};
+    return raw->sampler == NULL ||
+           sde_sampler_from_name(raw->sampler, &sampling->sampler, error);
+}
+
+/* -1 is "not given" only inside: a user's -1 is out of range like any other. */
+static bool
+check_strength(const Raw *raw, GError **error)
+{
+    if (raw->strength == NOT_GIVEN || (raw->strength >= 0.0 && raw->strength <= 1.0)) {
+        return true;
+    }
+    g_set_error(error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE,
+                "--strength is %g, expected 0 to 1", raw->strength);
+    return false;
+}
+
+static bool
+read_tasks(const Raw *raw, SdeOptions *options, GError **error)
+{
+    SdeDenoiseParams *denoise = &options->denoise;
+
+    options->inpaint = (SdeInpaintParams) SDE_INPAINT_PARAMS_INIT;
+    options->inpaint.context = raw->context;
+    options->inpaint.grow = raw->grow;
+    options->inpaint.feather = raw->feather;
+    options->inpaint.n_resample = raw->resample;
+    options->inpaint.match_colors = raw->match_colors;
+    options->restyle = (SdeRestyleParams) SDE_RESTYLE_PARAMS_INIT;
+    options->restyle.guidance = raw->guidance;
+    options->restyle.keep_color = raw->keep_color;
+    *denoise =
+        (SdeDenoiseParams) {.strength = raw->strength < 0.0 ? 1.0 : raw->strength,
+                            .luminance = raw->luminance,
+                            .color = raw->color,
+                            .keep_grain = raw->keep_grain,
+                            .tile_size = raw->tile,
+                            .tile_overlap = raw->overlap};
+    return read_sigma(raw->sigma, &denoise->noise_level, error) &&
+           read_fill(raw->fill, &options->inpaint.fill, error) &&
+           read_sampling(raw, 1.0, &options->inpaint.sampling, error) &&
+           read_sampling(raw, 0.4, &options->restyle.sampling, error);
+}
+
+static bool
+read_values(Raw *raw, SdeOptions *options, GError **error)
+{
+    options->model = g_steal_pointer(&raw->model);
+    options->mask = g_steal_pointer(&raw->mask);
+    options->style = g_steal_pointer(&raw->style);
+    options->names = g_steal_pointer(&raw->names);
+    options->quiet = raw->quiet;
+    options->n_threads = raw->threads;
+    return check_names(options->command, options->names, error) &&
+           check_strength(raw, error) && read_seed(raw->seed, &options->seed, error) &&
+           read_memory(raw, &options->memory_limit, error) &&
+           read_measure(raw, options, error) && read_tasks(raw, options, error);
+}
+
+/* ---- parsing ----------------------------------------------------------------------
+ */
+
+static void
+raw_clear(Raw *raw)
+{
+    g_free(raw->model);
+    g_free(raw->mask);
+    g_free(raw->style);
+    g_free(raw->sigma);
+    g_free(raw->sampler);
+    g_free(raw->fill);
+    g_free(raw->size);
+    g_free(raw->seed);
+    g_strfreev(raw->names);
+}
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Raw, raw_clear)
+
+void
+sde_options_free(SdeOptions *options)
+{
+    if (options == NULL) {
+        return;
+    }
+    g_strfreev(options->names);
+    g_free(options->model);
+    g_free(options->mask);
+    g_free(options->style);
+    g_free(options);
+}
+
+static SdeOptions *
+parse_command(SdeCommand command, int argc, char **argv, GError **error)
+{
+    g_autoptr(GOptionContext) context =
+        g_option_context_new(commands[command].arguments);
+    g_autofree char *program = g_strdup_printf("sdedit %s", commands[command].name);
+    g_autoptr(SdeOptions) options = g_new0(SdeOptions, 1);
+    g_auto(Raw) raw = {.strength = NOT_GIVEN,
+                       .memory = NOT_GIVEN,
+                       .luminance = 1.0,
+                       .color = 1.0,
+                       .guidance = 1.0,
+                       .steps = 12,
+                       .resample = 1,
+                       .reps = 5};
+
+    options->command = command;
+    add_options(context, command, &raw);
+    g_set_prgname(program); /* the help says "sdedit COMMAND [OPTION…]" */
+    g_option_context_set_summary(context, commands[command].summary);
+    if (!g_option_context_parse(context, &argc, &argv, error) ||
+        !read_values(&raw, options, error)) {
+        return NULL;
+    }
+    return g_steal_pointer(&options);
+}
+
+SdeOptions *
+sde_options_parse(int argc, char **argv, GError **error)
+{
+    SdeCommand command;
+
+    if (argc < 2) {
+        g_set_error_literal(error, G_OPTION_ERROR, G_OPTION_ERROR_FAILED,
+                            "no command given: try 'sdedit --help'");
+        return NULL;
+    }
+    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0) {
+        print_help();
+        return NULL;
+    }
+    if (strcmp(argv[1], "--version") == 0) {
+        printf("sdedit %s\n", SDE_VERSION);
+        return NULL;
+    }
+    if (!find_command(argv[1], &command, error)) {
+        return NULL;
+    }
+    argv[1] = argv[0];
+    return parse_command(command, argc - 1, argv + 1, error);
+}

@@ -1,0 +1,21 @@
+/* Progress on a terminal, and Ctrl-C. SPDX-License-Identifier: GPL-3.0-or-later */
+#pragma once
+
+#include "sde.h"
+
+typedef struct {
+    const char *title;
+    bool shown; /* stderr is a terminal and nobody asked for quiet */
+    int length; /* of the line that stands there */
+} SdeTerminal;
+
+void sde_terminal_init(SdeTerminal *terminal, const char *title, bool quiet);
+/* An SdeProgressFunc; data is the terminal. */
+void sde_terminal_show(const SdeProgress *progress, void *data);
+/* Wipes the line. */
+void sde_terminal_clear(SdeTerminal *terminal);
+
+/* Turns SIGINT and SIGTERM into a cancelled GCancellable. Call before any thread
+ * starts: all of them inherit that these signals are answered by one thread of their
+ * own. */
+void sde_terminal_watch_signals(GCancellable *cancellable);

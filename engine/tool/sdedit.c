@@ -1,0 +1,249 @@
+/* The command-line tool: a client of sde.h like the plug-in, with pictures in files.
+ * SPDX-License-Identifier: GPL-3.0-or-later */
+#include <locale.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "sde.h"
+#include "tool/config.h"
+#include "tool/options.h"
+#include "tool/picture.h"
+#include "tool/progress.h"
+#include "verify/golden.h"
+
+#define EXIT_CANCELLED 130 /* as a shell reports a program that Ctrl-C ended */
+
+/* ---- the model --------------------------------------------------------------------
+ */
+
+/* Uninstalled the model is in the source tree. */
+static char *
+find_default_model(GError **error)
+{
+    g_autofree char *program = g_file_read_link("/proc/self/exe", NULL);
+    g_autofree char *folder =
+        program != NULL ? g_path_get_dirname(program) : g_strdup(".");
+    const char *place = g_str_has_prefix(folder, SDE_BUILD_FOLDER)
+                            ? SDE_MODEL_UNINSTALLED
+                            : SDE_MODEL_INSTALLED;
+
+    if (g_file_test(place, G_FILE_TEST_IS_DIR)) {
+        return g_strdup(place);
+    }
+    g_set_error(error, G_FILE_ERROR, G_FILE_ERROR_NOENT,
+                "the default model is not in '%s': name a model with --model", place);
+    return NULL;
+}
+
+static SdeModel *
+load_model(const SdeOptions *options, GCancellable *cancellable, GError **error)
+{
+    g_autofree char *folder =
+        options->model != NULL ? g_strdup(options->model) : find_default_model(error);
+
+    return folder != NULL ? sde_model_load(folder, cancellable, error) : NULL;
+}
+
+/* ---- pictures ---------------------------------------------------------------------
+ */
+
+typedef struct {
+    SdeModel *model;
+    SdePicture *picture;
+    SdeMask mask; /* levels NULL: none */
+    SdeImage result;
+    SdeRun run;
+} Job;
+
+static void
+job_clear(Job *job)
+{
+    sde_model_unref(job->model);
+    sde_picture_free(job->picture);
+    g_free((float *) job->mask.levels);
+    g_free(job->result.pixels);
+}
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Job, job_clear)
+
+static const char *
+mask_path(const SdeOptions *options)
+{
+    return options->command == SDE_COMMAND_INPAINT ? options->names[1] : options->mask;
+}
+
+/* Cheap failures first: file names, then the files, then the model. */
+static bool
+job_load(Job *job, const SdeOptions *options, const char *target, GError **error)
+{
+    const char *mask = mask_path(options);
+
+    if (!sde_picture_check_target(target, error)) {
+        return false;
+    }
+    job->picture = sde_picture_load(options->names[0], error);
+    if (job->picture == NULL ||
+        (mask != NULL && !sde_picture_load_mask(mask, &job->mask, error))) {
+        return false;
+    }
+    job->model = load_model(options, job->run.cancellable, error);
+    if (job->model == NULL) {
+        return false;
+    }
+    job->result = job->picture->image;
+    job->result.pixels = g_new(float, job->result.stride *(size_t) job->result.height);
+    return true;
+}
+
+static bool
+job_compute(Job *job, const SdeOptions *options, GError **error)
+{
+    const SdeImage *source = &job->picture->image;
+    const SdeMask *mask = job->mask.levels != NULL ? &job->mask : NULL;
+    SdeRestyleParams restyle = options->restyle;
+
+    switch (options->command) {
+    case SDE_COMMAND_DENOISE:
+        return sde_denoise(job->model, source, mask, &options->denoise, &job->run,
+                           &job->result, error);
+    case SDE_COMMAND_INPAINT:
+        return sde_inpaint(job->model, source, mask, &options->inpaint, &job->run,
+                           &job->result, error);
+    default:
+        break;
+    }
+    if (options->style != NULL) {
+        restyle.style = sde_model_find_style(job->model, options->style, error);
+        if (restyle.style < 0) {
+            return false;
+        }
+    }
+    return sde_restyle(job->model, source, mask, &restyle, &job->run, &job->result,
+                       error);
+}
+
+static bool
+run_on_picture(const SdeOptions *options, GCancellable *cancellable, GError **error)
+{
+    static const char *const titles[] = {[SDE_COMMAND_DENOISE] = "denoise",
+                                         [SDE_COMMAND_INPAINT] = "inpaint",
+                                         [SDE_COMMAND_RESTYLE] = "restyle"};
+    const char *target = options->names[g_strv_length(options->names) - 1];
+    SdeTerminal terminal;
+    g_auto(Job) job = {.run = {.seed = options->seed,
+                               .n_threads = options->n_threads,
+                               .memory_limit = options->memory_limit,
+                               .cancellable = cancellable,
+                               .progress = sde_terminal_show,
+                               .user_data = &terminal}};
+    bool ok;
+
+    sde_terminal_init(&terminal, titles[options->command], options->quiet);
+    ok = job_load(&job, options, target, error) && job_compute(&job, options, error);
+    sde_terminal_clear(&terminal);
+    return ok && sde_picture_save(job.picture, &job.result, target, error);
+}
+
+/* ---- facts ------------------------------------------------------------------------
+ */
+
+static void
+print_styles(const SdeModel *model, const SdeModelInfo *info)
+{
+    for (int i = 0; i < info->n_styles; i++) {
+        printf("%s%s%s", i == 0 ? "styles         " : ", ",
+               sde_model_peek_style_name(model, i),
+               i == info->default_style ? " (default)" : "");
+    }
+    if (info->n_styles > 0) {
+        printf("\n");
+    }
+}
+
+static bool
+print_info(const SdeOptions *options, GCancellable *cancellable, GError **error)
+{
+    g_autoptr(SdeModel) model = sde_model_load(options->names[0], cancellable, error);
+    SdeModelInfo info;
+    SdeCaps caps;
+    size_t bytes;
+    double flop;
+
+    if (model == NULL || !sde_model_estimate(model, options->width, options->height,
+                                             &bytes, &flop, error)) {
+        return false;
+    }
+    sde_model_get_info(model, &info);
+    caps = sde_model_get_caps(model);
+    printf("model          %s\n", info.name);
+    printf("network        %s, %.1f million parameters, stored as %s\n", info.network,
+           (double) info.n_parameters / 1e6, info.dtype);
+    printf("schedule       %d timesteps, predicts %s\n", info.n_timesteps,
+           info.prediction);
+    printf("size           trained at %d pixels, tiles in multiples of %d, patch size "
+           "%d\n",
+           info.sample_size, info.size_multiple, info.patch_size);
+    printf("can            %s%s%s%s%s\n", caps & SDE_CAP_INPAINT ? "inpaint " : "",
+           caps & SDE_CAP_DENOISE ? "denoise " : "",
+           caps & SDE_CAP_RESTYLE ? "restyle " : "",
+           caps & SDE_CAP_LEVEL_MAP ? "level-maps " : "",
+           caps & SDE_CAP_GUIDANCE ? "guidance " : "");
+    print_styles(model, &info);
+    printf("one evaluation of %d × %d pixels: %.0f MiB of memory, %.1f GFLOP\n",
+           options->width, options->height, (double) bytes / 1048576.0, flop / 1e9);
+    return true;
+}
+
+/* ---- main -------------------------------------------------------------------------
+ */
+
+static bool
+run_command(const SdeOptions *options, GCancellable *cancellable, int *code,
+            GError **error)
+{
+    switch (options->command) {
+    case SDE_COMMAND_INFO:
+        return print_info(options, cancellable, error);
+    case SDE_COMMAND_GOLDEN:
+        *code = sde_golden_run((const char *const *) options->names, options->n_threads,
+                               stdout, NULL);
+        return true;
+    case SDE_COMMAND_BENCH:
+        return sde_bench_run(options->names[0], &options->bench, error);
+    default:
+        return run_on_picture(options, cancellable, error);
+    }
+}
+
+static int
+report_error(const GError *error)
+{
+    if (g_error_matches(error, G_IO_ERROR, G_IO_ERROR_CANCELLED)) {
+        fprintf(stderr, "sdedit: cancelled, nothing was written\n");
+        return EXIT_CANCELLED;
+    }
+    fprintf(stderr, "sdedit: %s\n", error->message);
+    return error->domain == G_OPTION_ERROR ? 2 : 1;
+}
+
+int
+main(int argc, char **argv)
+{
+    g_autoptr(GCancellable) cancellable = g_cancellable_new();
+    g_autoptr(SdeOptions) options = NULL;
+    g_autoptr(GError) error = NULL;
+    int code = 0;
+
+    setlocale(LC_ALL, "");
+    options = sde_options_parse(argc, argv, &error);
+    if (options == NULL) {
+        return error != NULL ? report_error(error) : 0;
+    }
+    sde_terminal_watch_signals(cancellable);
+    gegl_init(NULL, NULL);
+    if (!run_command(options, cancellable, &code, &error)) {
+        code = report_error(error);
+    }
+    g_clear_pointer(&options, sde_options_free);
+    gegl_exit();
+    return code;
+}
