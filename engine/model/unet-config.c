@@ -372,6 +372,13 @@ check_class_name(JsonObject *object, GError **error)
     if (!sde_json_peek_string(object, "_class_name", &name, error)) {
         return false;
     }
+    /* The first diffusers wrote no class; but neither do CLIP's and other configs. */
+    if (name == NULL && !sde_json_has(object, "block_out_channels")) {
+        g_set_error(error, SDE_ERROR, SDE_ERROR_FORMAT,
+                    "neither '_class_name' nor 'block_out_channels' is there: not the "
+                    "config of a UNet2DModel");
+        return false;
+    }
     if (g_strcmp0(name, "UNet2DConditionModel") == 0) {
         g_set_error(error, SDE_ERROR, SDE_ERROR_UNSUPPORTED,
                     "'_class_name': this is a UNet2DConditionModel; text-conditioned "
