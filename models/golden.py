@@ -23,7 +23,7 @@ from sdedit_models.levels import PATCH, timestep_of
 
 HEIGHT, WIDTH = 24, 32  # of what the network sees; twice that in pixels
 LABELS = [0, 4]
-TAPS = ("time_embedding", "class_embedding", "conv_in", "mid_block", "conv_norm_out")
+TAPS = ("time_embedding", "class_embedding", "mid_block")
 HOW = (
     "Load the UNet2DModel folder `model`; out = forward(sample, timestep, "
     "class_labels). BF16 weights are widened to f32, computation is f32. tap.* are "

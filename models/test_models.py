@@ -110,7 +110,8 @@ class Training(unittest.TestCase):
         golden.write_case(self.path / "model", self.path / "golden" / "case")
         stored = load_file(self.path / "golden" / "case" / "tensors.safetensors")
         self.assertEqual(stored["out"].shape, (2, 12, golden.HEIGHT, golden.WIDTH))
-        train.main(self.arguments("more", 2, "--init", self.path / "model"))
+        more = ("--init", self.path / "model", "--loaders", 1)
+        train.main(self.arguments("more", 2, *more))
 
 
 if __name__ == "__main__":

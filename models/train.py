@@ -57,6 +57,7 @@ def parse_args(argv=None):
     add("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     add("--threads", type=int, default=1, help="of each process")
     add("--processes", type=int, default=1, help="share each step (CPU)")
+    add("--loaders", type=int, default=0, help="processes that only prepare batches")
     add("--seed", type=int, default=0)
     add("--valid-photos", type=int, default=20)
     add("--valid-crop", type=int, default=160)
@@ -96,6 +97,38 @@ def learning_rate(progress, warm_up):
     return 0.02 + 0.98 * (1 + math.cos(math.pi * x)) / 2
 
 
+def make_batch(args, source, rng, progress):
+    """What a process trains on in one step."""
+    n, size = args.batch // args.processes, args.crop
+    if args.late_crop and progress > 2 / 3:
+        n = max(1, round(n * (size / args.late_crop) ** 2))
+        size = args.late_crop
+    return mixture.batch(source, rng, n, size, camera_noise=progress > 0.5)
+
+
+class Loader(torch.utils.data.IterableDataset):
+    """Prepares batches in processes of its own; such runs do not resume bit for bit."""
+
+    def __init__(self, args, source, step):
+        self.args, self.source, self.step = args, source, step
+        self.progress = torch.zeros(1).share_memory_()
+        self.batches = iter(
+            torch.utils.data.DataLoader(
+                self, batch_size=None, num_workers=args.loaders, prefetch_factor=4
+            )
+        )
+
+    def __iter__(self):
+        worker = torch.utils.data.get_worker_info().id
+        rng = np.random.default_rng([self.args.seed, self.step, worker])
+        while True:
+            yield make_batch(self.args, self.source, rng, float(self.progress))
+
+    def next_batch(self, progress):
+        self.progress.fill_(progress)
+        return next(self.batches)
+
+
 class Trainer:
     """Everything that a run consists of; `state` and `restore` make it resumable."""
 
@@ -116,6 +149,7 @@ class Trainer:
         self.step = self.crops = 0
         self.done = self.seconds = 0.0
         self.pictures = pictures.Pictures(args.cache)
+        self.loader = None
 
     def state(self):
         return {
@@ -143,14 +177,13 @@ class Trainer:
             setattr(self, key, state[key])
 
     def next_batch(self, progress):
-        args = self.args
-        n, size = args.batch // args.processes, args.crop
-        if args.late_crop and progress > 2 / 3:
-            n = max(1, round(n * (size / args.late_crop) ** 2))
-            size = args.late_crop
-        camera_noise = progress > 0.5
-        tensors = mixture.batch(self.pictures, self.rng, n, size, camera_noise)
-        return [tensor.to(args.device) for tensor in tensors]
+        if not self.args.loaders:
+            tensors = make_batch(self.args, self.pictures, self.rng, progress)
+        else:
+            if self.loader is None:
+                self.loader = Loader(self.args, self.pictures, self.step)
+            tensors = self.loader.next_batch(progress)
+        return [tensor.to(self.args.device, non_blocking=True) for tensor in tensors]
 
     def train_step(self, progress):
         """One step of all optimisers; the loss."""
