@@ -42,10 +42,11 @@ vec_store(float *p, Vec v)
     *(VecMem *) (void *) p = v;
 }
 
+/* x - 0 is x for every x, so compilers drop the subtraction; 0 + x turns -0 into 0. */
 static inline Vec
 vec_splat(float x)
 {
-    return (Vec) {0} + x;
+    return x - (Vec) {0};
 }
 
 static inline Vec
