@@ -46,5 +46,5 @@ sde_conv_write(const SdeConvJob *job, const float *tile, int n_pixels, int panel
 }
 
 size_t sde_winograd_count_weights(const SdeConv *conv);
-void sde_winograd_prepare(SdeConv *conv, const float *weights, int cout, int first);
+void sde_winograd_prepare(SdeConv *conv, const float *weights);
 void sde_winograd_run(SdeCompute *compute, const SdeConvJob *job);

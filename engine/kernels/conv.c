@@ -73,7 +73,8 @@ sde_conv_prepare(SdeConv *conv, const float *weights, const float *bias, int cou
                  int first)
 {
     if (conv->winograd) {
-        sde_winograd_prepare(conv, weights, cout, first);
+        g_assert(first == 0 && cout == conv->shape.cout);
+        sde_winograd_prepare(conv, weights);
     } else {
         prepare_panels(conv, weights, cout, first);
     }

@@ -6,6 +6,8 @@
  * panel by panel, and transformed back while the sums are in the cache. With few blocks
  * the transforms are shared through memory and the panels become blocks instead.
  * SPDX-License-Identifier: GPL-3.0-or-later */
+#include <string.h>
+
 #include "kernels/conv-internal.h"
 
 #define MATRICES  36
@@ -30,44 +32,60 @@ sde_winograd_count_weights(const SdeConv *conv)
     return sde_conv_count_bias(conv) * conv->shape.cin * MATRICES;
 }
 
+/* A panel's weights of one input channel, side by side: windows[9][n] to out[36][n]. */
 static void
-transform_weights(const float g[9], double out[MATRICES])
+transform_weights(const double *windows, int n, double *out)
 {
-    double rows[6][3];
+    double rows[18 * SDE_MAX_PANEL]; /* [6][3][n] */
 
     for (int i = 0; i < 6; i++) {
         for (int x = 0; x < 3; x++) {
-            rows[i][x] = G[i][0] * (double) g[x] + G[i][1] * (double) g[3 + x] +
-                         G[i][2] * (double) g[6 + x];
+            double *to = rows + (i * 3 + x) * n;
+
+            for (int o = 0; o < n; o++) {
+                to[o] = G[i][0] * windows[x * n + o] + G[i][1] * windows[(3 + x) * n + o] +
+                        G[i][2] * windows[(6 + x) * n + o];
+            }
         }
     }
-    for (int i = 0; i < 6; i++) {
-        for (int j = 0; j < 6; j++) {
-            out[i * 6 + j] =
-                rows[i][0] * G[j][0] + rows[i][1] * G[j][1] + rows[i][2] * G[j][2];
+    for (int i = 0; i < MATRICES; i++) {
+        const double *row = rows + i / 6 * 3 * n;
+        const double *g = G[i % 6];
+
+        for (int o = 0; o < n; o++) {
+            out[i * n + o] = row[o] * g[0] + row[n + o] * g[1] + row[2 * n + o] * g[2];
         }
     }
 }
 
 /* To [cout / panel][36][cin][panel]. */
 void
-sde_winograd_prepare(SdeConv *conv, const float *weights, int cout, int first)
+sde_winograd_prepare(SdeConv *conv, const float *weights)
 {
     const int panel = sde_kernels_get()->panel;
     const int cin = conv->shape.cin;
+    const int cout = conv->shape.cout;
     const size_t matrix_size = (size_t) cin * panel;
+    double windows[9 * SDE_MAX_PANEL], products[MATRICES * SDE_MAX_PANEL];
 
-    for (int o = 0; o < cout; o++) {
-        const int column = first + o;
-        float *to = conv->weights + (size_t) (column / panel) * MATRICES * matrix_size +
-                    column % panel;
+    for (int first = 0; first < cout; first += panel) {
+        float *to = conv->weights + (size_t) (first / panel) * MATRICES * matrix_size;
 
+        memset(windows, 0, sizeof(windows));
         for (int i = 0; i < cin; i++) {
-            double u[MATRICES];
+            for (int o = 0; o < MIN(panel, cout - first); o++) {
+                const float *from = weights + ((size_t) (first + o) * cin + i) * 9;
 
-            transform_weights(weights + ((size_t) o * cin + i) * 9, u);
+                for (int tap = 0; tap < 9; tap++) {
+                    windows[tap * panel + o] = (double) from[tap];
+                }
+            }
+            transform_weights(windows, panel, products);
             for (int m = 0; m < MATRICES; m++) {
-                to[(size_t) m * matrix_size + (size_t) i * panel] = (float) u[m];
+                for (int o = 0; o < panel; o++) {
+                    to[(size_t) m * matrix_size + (size_t) i * panel + o] =
+                        (float) products[m * panel + o];
+                }
             }
         }
     }

@@ -146,11 +146,13 @@ run_case(Case *c, const char *golden, int n_threads)
     JsonObject *params = json_object_get_object_member(c->root, "params");
     g_autofree char *model =
         g_build_filename(golden, json_object_get_string_member(c->root, "model"), NULL);
-    g_autoptr(SdeBundle) bundle = sde_bundle_load(model, &error);
+    SdeUnetConfig config;
+    g_autoptr(SdeWeights) weights = NULL;
 
+    sde_bundle_open_unet(model, &config, &weights, &error);
     g_assert_no_error(error);
 
-    g_autoptr(SdeUnet) unet = sde_unet_new(&bundle->unet, bundle->weights, &error);
+    g_autoptr(SdeUnet) unet = sde_unet_new(&config, weights, &error);
 
     g_assert_no_error(error);
 
@@ -159,7 +161,7 @@ run_case(Case *c, const char *golden, int n_threads)
     const int n = input.sample.n, h = input.sample.h, w = input.sample.w;
     g_autofree float *timesteps = read_numbers(params, "timestep", n);
     g_autofree float *labels = read_numbers(params, "class_labels", n);
-    SdeTensor out = {NULL, n, h, w, bundle->unet.out_channels};
+    SdeTensor out = {NULL, n, h, w, config.out_channels};
     g_autofree float *result = g_new0(float, sde_tensor_count(&out));
     const size_t plan = sde_unet_plan(unet, n, h, w, n_threads);
     g_autoptr(SdeArena) arena = sde_arena_new(plan, &error);
