@@ -7,12 +7,13 @@ bool
 sde_golden_net_init(SdeGoldenNet *net, const char *folder, SdePool *pool,
                     GError **error)
 {
+    g_autoptr(SdeWeights) weights = NULL;
+
     net->pool = pool;
-    net->bundle = sde_bundle_load(folder, error);
-    if (net->bundle == NULL) {
+    if (!sde_bundle_open_unet(folder, &net->config, &weights, error)) {
         return false;
     }
-    net->unet = sde_unet_new(&net->bundle->unet, net->bundle->weights, error);
+    net->unet = sde_unet_new(&net->config, weights, error);
     return net->unet != NULL;
 }
 
@@ -20,7 +21,6 @@ void
 sde_golden_net_clear(SdeGoldenNet *net)
 {
     sde_unet_free(net->unet);
-    sde_bundle_free(net->bundle);
 }
 
 /* out[n][y][x][c] = in[n][c][y][x], or the other way. */
@@ -55,7 +55,7 @@ bool
 sde_golden_net_run(SdeGoldenNet *net, const SdeGoldenNetInput *input, float *out,
                    GError **error)
 {
-    const SdeUnetConfig *config = &net->bundle->unet;
+    const SdeUnetConfig *config = &net->config;
     g_autoptr(SdeArena) dry = sde_arena_new_dry();
     g_autoptr(SdeArena) arena = NULL;
     int n_threads = net->pool != NULL ? sde_pool_get_n_threads(net->pool) : 1;

@@ -7,7 +7,7 @@
 #include "verify/golden-case.h"
 
 typedef struct {
-    SdeBundle *bundle;
+    SdeUnetConfig config;
     SdeUnet *unet;
     SdePool *pool;
 } SdeGoldenNet;

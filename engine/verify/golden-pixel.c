@@ -47,11 +47,11 @@ pixel_run_init(PixelRun *run, SdeGoldenCase *golden, const char *like, GError **
         return false;
     }
     if (info->rank != 4 || info->shape[0] != 1 ||
-        info->shape[1] != (size_t) run->net.bundle->unet.in_channels ||
-        run->net.bundle->unet.in_channels != run->net.bundle->unet.out_channels) {
+        info->shape[1] != (size_t) run->net.config.in_channels ||
+        run->net.config.in_channels != run->net.config.out_channels) {
         g_set_error(error, SDE_ERROR, SDE_ERROR_FORMAT,
                     "'%s' is not one picture with the network's %d channels", like,
-                    run->net.bundle->unet.in_channels);
+                    run->net.config.in_channels);
         return false;
     }
     run->h = (int) info->shape[2];

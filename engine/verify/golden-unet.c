@@ -94,9 +94,9 @@ sde_golden_run_unet2d(SdeGoldenCase *golden, GError **error)
         !sde_golden_net_init(&net, golden->model, golden->pool, error)) {
         return false;
     }
-    if (info->rank != 4 || info->shape[1] != (size_t) net.bundle->unet.in_channels) {
+    if (info->rank != 4 || info->shape[1] != (size_t) net.config.in_channels) {
         g_set_error(error, SDE_ERROR, SDE_ERROR_FORMAT,
-                    "'sample' is not n × %d × h × w", net.bundle->unet.in_channels);
+                    "'sample' is not n × %d × h × w", net.config.in_channels);
         return false;
     }
     SdeGoldenNetInput input = {.n = (int) info->shape[0],
@@ -116,7 +116,7 @@ sde_golden_run_unet2d(SdeGoldenCase *golden, GError **error)
     input.timesteps = timesteps;
     input.classes = classes;
     input.x = sde_golden_case_peek(golden, "sample", 0, error);
-    n_out = info->count / info->shape[1] * (size_t) net.bundle->unet.out_channels;
+    n_out = info->count / info->shape[1] * (size_t) net.config.out_channels;
     out = g_new(float, n_out);
     return input.x != NULL && sde_golden_net_run(&net, &input, out, error) &&
            sde_golden_case_compare(golden, "out", 0, out, n_out, error);
