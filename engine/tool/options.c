@@ -20,8 +20,9 @@ typedef struct {
     char **names;
 } Raw;
 
-#define NOT_GIVEN (-1)
-#define INFO_SIDE 512 /* pixels */
+#define NOT_GIVEN   (-1)
+#define MAX_THREADS 256
+#define INFO_SIDE   512 /* pixels */
 
 static const struct {
     const char *name, *arguments, *summary;
@@ -37,8 +38,8 @@ static const struct {
                              2, true, true},
     [SDE_COMMAND_INFO] = {"info", "MODEL", "say what a model is and can do", 1, false,
                           false},
-    [SDE_COMMAND_GOLDEN] = {"golden", "DIR…", "run the golden cases below folders", -1,
-                            false, false},
+    [SDE_COMMAND_GOLDEN] = {"golden", "DIR...", "run the golden cases below folders",
+                            -1, false, false},
     [SDE_COMMAND_BENCH] = {"bench", "MODEL", "time one evaluation of a network", 1,
                            false, false},
 };
@@ -49,11 +50,11 @@ static const struct {
 static void
 print_help(void)
 {
-    printf("Usage: sdedit COMMAND [OPTION…] ARGUMENT…\n\n"
+    printf("Usage: sdedit COMMAND [OPTION...] ARGUMENT...\n\n"
            "Repairs and redraws pictures with a diffusion model, on the CPU.\n\n"
            "Commands:\n");
     for (int i = 0; i < SDE_N_COMMANDS; i++) {
-        printf("  %-8s %-12s %s\n", commands[i].name, commands[i].arguments,
+        printf("  %-8s  %-12s %s\n", commands[i].name, commands[i].arguments,
                commands[i].summary);
     }
     printf("\nPictures are PNG, JPEG or TIFF, with 8, 16 or 32 bits a channel.\n"
@@ -335,6 +336,17 @@ read_sampling(const Raw *raw, double strength, SdeSampling *sampling, GError **e
            sde_sampler_from_name(raw->sampler, &sampling->sampler, error);
 }
 
+static bool
+check_threads(const Raw *raw, GError **error)
+{
+    if (raw->threads >= 0 && raw->threads <= MAX_THREADS) {
+        return true;
+    }
+    g_set_error(error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE,
+                "--threads is %d, expected 0 to %d", raw->threads, MAX_THREADS);
+    return false;
+}
+
 /* -1 is "not given" only inside: a user's -1 is out of range like any other. */
 static bool
 check_strength(const Raw *raw, GError **error)
@@ -384,7 +396,8 @@ read_values(Raw *raw, SdeOptions *options, GError **error)
     options->quiet = raw->quiet;
     options->n_threads = raw->threads;
     return check_names(options->command, options->names, error) &&
-           check_strength(raw, error) && read_seed(raw->seed, &options->seed, error) &&
+           check_strength(raw, error) && check_threads(raw, error) &&
+           read_seed(raw->seed, &options->seed, error) &&
            read_memory(raw, &options->memory_limit, error) &&
            read_measure(raw, options, error) && read_tasks(raw, options, error);
 }

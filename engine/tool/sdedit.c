@@ -204,7 +204,9 @@ run_command(const SdeOptions *options, GCancellable *cancellable, int *code,
     case SDE_COMMAND_INFO:
         return print_info(options, cancellable, error);
     case SDE_COMMAND_GOLDEN:
-        *code = sde_golden_run((const char *const *) options->names, options->n_threads,
+        *code = sde_golden_run((const char *const *) options->names,
+                               options->n_threads > 0 ? options->n_threads
+                                                      : (int) g_get_num_processors(),
                                stdout, NULL);
         return true;
     case SDE_COMMAND_BENCH:
