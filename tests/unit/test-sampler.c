@@ -103,8 +103,7 @@ assert_order(SdeSampler sampler, double order)
     double coarse = measure_error(sampler, 16), fine = measure_error(sampler, 32);
     double found = log2(coarse / fine);
 
-    g_test_message("%s: errors %g, %g", sde_sampler_get_name(sampler), coarse, fine);
-    g_assert_cmpfloat(fabs(found - order), <, 0.35);
+    g_assert_cmpfloat(fabs(found - order), <, 0.2);
 }
 
 static void
