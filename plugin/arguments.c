@@ -30,7 +30,7 @@ sde_arguments_add_sampling(GimpProcedure *procedure, double strength,
     sde_arguments_add_share(procedure, "strength", _("S_trength"), strength_blurb,
                             strength);
     sde_arguments_add_int(
-        procedure, "steps", _("St_eps"),
+        procedure, "steps", _("Ste_ps"),
         _("How often the network looks at each pixel: more steps take "
           "longer and give finer results"),
         1, 250, 12);
@@ -67,14 +67,14 @@ new_sampler_choice(void)
 void
 sde_arguments_add_sampling_details(GimpProcedure *procedure)
 {
-    gimp_procedure_add_choice_argument(procedure, "sampler", _("Sampler"),
+    gimp_procedure_add_choice_argument(procedure, "sampler", _("S_ampler"),
                                        _("The method that steps from noise to picture"),
                                        new_sampler_choice(), "ddim", G_PARAM_READWRITE);
-    sde_arguments_add_share(procedure, "eta", _("Eta"),
+    sde_arguments_add_share(procedure, "eta", _("_Eta"),
                             _("Fresh noise in each step of DDIM: 0 none, 1 as much as "
                               "DDPM"),
                             0);
-    sde_arguments_add_int(procedure, "max-side", _("Largest side"),
+    sde_arguments_add_int(procedure, "max-side", _("Largest _working side"),
                           _("Work on a picture of at most this many pixels a side and "
                             "carry the change up to full size; 0 works at full size"),
                           0, 8192, 0);
@@ -93,12 +93,12 @@ sde_arguments_read_sampling(GimpProcedureConfig *config, SdeSampling *sampling)
 void
 sde_arguments_add_tiles(GimpProcedure *procedure)
 {
-    sde_arguments_add_int(procedure, "tile-size", _("Tile size"),
+    sde_arguments_add_int(procedure, "tile-size", _("Tile si_ze"),
                           _("Side in pixels of the tiles that large pictures are cut "
                             "into; 0 lets the model and the memory decide"),
                           0, 4096, 0);
     sde_arguments_add_int(
-        procedure, "tile-overlap", _("Tile overlap"),
+        procedure, "tile-overlap", _("Tile o_verlap"),
         _("How many pixels neighbouring tiles share; 0 lets the model "
           "decide"),
         0, 1024, 0);
@@ -114,7 +114,7 @@ void
 sde_arguments_add_common(GimpProcedure *procedure)
 {
     gimp_procedure_add_choice_argument(
-        procedure, "source", _("Source"), _("Which pixels to start from"),
+        procedure, "source", _("So_urce"), _("Which pixels to start from"),
         gimp_choice_new_with_values(
             "layer", SOURCE_LAYER, _("Selected layer"),
             _("The pixels of the layer alone"), "visible", SOURCE_VISIBLE,
@@ -129,9 +129,9 @@ sde_arguments_add_common(GimpProcedure *procedure)
           "sdedit-models in your GIMP profile; empty for the model that comes with the "
           "plug-in"),
         "", G_PARAM_READWRITE);
-    sde_arguments_add_int(procedure, "threads", _("Threads"),
+    sde_arguments_add_int(procedure, "threads", _("_Number of threads"),
                           _("How many processor cores to use; 0 uses all"), 0, 64, 0);
-    sde_arguments_add_int(procedure, "memory", _("Memory limit"),
+    sde_arguments_add_int(procedure, "memory", _("Memor_y limit"),
                           _("Working memory in MiB; 0 allows a quarter of the "
                             "computer's memory"),
                           0, 1024 * 1024, 0);

@@ -13,16 +13,16 @@ static const char *const further_arguments[] = {
 static void
 add_arguments(GimpProcedure *procedure)
 {
-    gimp_procedure_add_double_argument(procedure, "noise-level", _("_Noise level"),
+    gimp_procedure_add_double_argument(procedure, "noise-level", _("No_ise level"),
                                        _("Standard deviation of the noise, in steps of "
                                          "an 8-bit channel; 0 estimates it "
                                          "from the picture"),
                                        0, 100, 0, G_PARAM_READWRITE);
     sde_arguments_add_share(procedure, "strength", _("S_trength"),
                             _("1 removes all of the noise, 0 none"), 1);
-    sde_arguments_add_share(procedure, "luminance", _("L_uminance"),
+    sde_arguments_add_share(procedure, "luminance", _("Bri_ghtness noise"),
                             _("Share of the strength that goes to brightness"), 1);
-    sde_arguments_add_share(procedure, "color", _("_Color"),
+    sde_arguments_add_share(procedure, "color", _("Color nois_e"),
                             _("Share of the strength that goes to color"), 1);
     sde_arguments_add_share(procedure, "keep-grain", _("_Keep grain"),
                             _("Part of the fine grain in brightness that is put back"),

@@ -1,9 +1,107 @@
 /* The dialog of a procedure: GIMP's standard one, made from the declared arguments,
- * with the less used ones in an expander. SPDX-License-Identifier: GPL-3.0-or-later */
+ * with the less used ones in an expander. Models and styles, which are plain text for
+ * scripts, can be chosen from what there is; a model is only ever loaded in a thread.
+ * SPDX-License-Identifier: GPL-3.0-or-later */
 #include "dialog.h"
 
+#include "choices.h"
 #include "intl.h"
+#include "models.h"
 #include <libgimp/gimpui.h>
+
+/* Up to here a whole number is easier to set with a slider. */
+#define LARGEST_SLIDER 256
+
+/* ---- lists of models and styles -------------------------------------------------- */
+
+static GtkEntry *
+get_entry(GimpProcedureDialog *dialog, const char *name)
+{
+    GtkWidget *widget = gimp_procedure_dialog_get_widget(dialog, name, G_TYPE_NONE);
+
+    return GTK_ENTRY(gimp_label_entry_get_entry(GIMP_LABEL_ENTRY(widget)));
+}
+
+static void
+read_styles(GTask *task, void *source, void *folder, GCancellable *cancellable)
+{
+    GError *error = NULL;
+    g_autoptr(SdeModel) model = sde_model_load(folder, cancellable, &error);
+    g_autoptr(GStrvBuilder) styles = g_strv_builder_new();
+    SdeModelInfo info;
+
+    if (model == NULL) {
+        g_task_return_error(task, error);
+        return;
+    }
+    sde_model_get_info(model, &info);
+    for (int i = 0; i < info.n_styles; i++) {
+        g_strv_builder_add(styles, sde_model_peek_style_name(model, i));
+    }
+    g_task_return_pointer(task, g_strv_builder_end(styles),
+                          (GDestroyNotify) g_strfreev);
+}
+
+static void
+offer_styles(GObject *entry, GAsyncResult *result, void *data)
+{
+    g_auto(GStrv) styles = g_task_propagate_pointer(G_TASK(result), NULL);
+    const char *const none[] = {NULL};
+
+    /* No model, no list: the run itself will say what is wrong. */
+    sde_choices_offer(GTK_ENTRY(entry), _("The model's own choice"),
+                      styles != NULL ? (const char *const *) styles : none);
+}
+
+static void
+look_for_styles(GimpProcedureConfig *config, GParamSpec *spec, GtkEntry *entry)
+{
+    g_autofree char *model = NULL;
+    g_autofree char *folder = NULL;
+    g_autoptr(GTask) task = g_task_new(entry, NULL, offer_styles, NULL);
+
+    g_object_get(config, "model", &model, NULL);
+    folder = sde_models_find(model, NULL);
+    if (folder != NULL) {
+        g_task_set_task_data(task, g_steal_pointer(&folder), g_free);
+        g_task_run_in_thread(task, read_styles);
+    }
+}
+
+static void
+offer_lists(GimpProcedureDialog *dialog, GimpProcedure *procedure,
+            GimpProcedureConfig *config)
+{
+    g_auto(GStrv) models = sde_models_list();
+
+    sde_choices_offer(get_entry(dialog, "model"), _("The model of the plug-in"),
+                      (const char *const *) models);
+    if (gimp_procedure_find_argument(procedure, "style") != NULL) {
+        GtkEntry *entry = get_entry(dialog, "style");
+
+        g_signal_connect_object(config, "notify::model", G_CALLBACK(look_for_styles),
+                                entry, 0);
+        look_for_styles(config, NULL, entry);
+    }
+}
+
+/* ---- layout ---------------------------------------------------------------------- */
+
+static void
+choose_widgets(GimpProcedureDialog *dialog, GimpProcedure *procedure,
+               const char *const *names)
+{
+    for (; *names != NULL; names++) {
+        GParamSpec *spec = gimp_procedure_find_argument(procedure, *names);
+        bool has_slider = G_IS_PARAM_SPEC_DOUBLE(spec) ||
+                          (G_IS_PARAM_SPEC_INT(spec) &&
+                           G_PARAM_SPEC_INT(spec)->maximum <= LARGEST_SLIDER);
+
+        if (has_slider) {
+            gimp_procedure_dialog_get_widget(dialog, *names, GIMP_TYPE_SPIN_SCALE);
+        }
+    }
+}
 
 static GList *
 list_names(const char *const *names)
@@ -23,8 +121,8 @@ fill(GimpProcedureDialog *dialog, const SdeProcedure *description)
     GList *further_names = list_names(description->further_arguments);
 
     gimp_procedure_dialog_fill_box_list(dialog, "further-box", further_names);
-    gimp_procedure_dialog_get_label(dialog, "further-title", _("More _options"), FALSE,
-                                    TRUE);
+    gimp_procedure_dialog_get_label(dialog, "further-title", _("More options"), FALSE,
+                                    FALSE);
     gimp_procedure_dialog_fill_expander(dialog, "further", "further-title", FALSE,
                                         "further-box");
     main_names = g_list_append(main_names, (void *) "further");
@@ -37,7 +135,7 @@ bool
 sde_dialog_run(const SdeProcedure *description, GimpProcedure *procedure,
                GimpProcedureConfig *config, GError **error)
 {
-    GtkWidget *dialog;
+    GimpProcedureDialog *dialog;
     bool ok;
 
     /* gimp_ui_init() ends the process when there is no display: look first. */
@@ -48,10 +146,12 @@ sde_dialog_run(const SdeProcedure *description, GimpProcedure *procedure,
         return false;
     }
     gimp_ui_init("sdedit");
-    dialog = gimp_procedure_dialog_new(procedure, config,
-                                       gimp_procedure_get_menu_label(procedure));
-    fill(GIMP_PROCEDURE_DIALOG(dialog), description);
-    ok = gimp_procedure_dialog_run(GIMP_PROCEDURE_DIALOG(dialog));
-    gtk_widget_destroy(dialog);
+    dialog = GIMP_PROCEDURE_DIALOG(gimp_procedure_dialog_new(procedure, config, NULL));
+    choose_widgets(dialog, procedure, description->main_arguments);
+    choose_widgets(dialog, procedure, description->further_arguments);
+    fill(dialog, description);
+    offer_lists(dialog, procedure, config);
+    ok = gimp_procedure_dialog_run(dialog);
+    gtk_widget_destroy(GTK_WIDGET(dialog));
     return ok;
 }

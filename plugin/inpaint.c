@@ -24,16 +24,16 @@ add_mask_arguments(GimpProcedure *procedure)
         procedure, "feather", _("_Feather"),
         _("Pixels over which the new area fades into its surroundings"), 0, 256, 8);
     gimp_procedure_add_choice_argument(
-        procedure, "mask-mode", _("Partly selected pixels"),
-        _("What a half selected pixel means"),
+        procedure, "mask-mode", _("Mas_k edge"),
+        _("What a partly selected pixel means"),
         gimp_choice_new_with_values(
-            "soft", SDE_MASK_SOFT, _("Repaint partly"),
+            "soft", SDE_MASK_SOFT, _("Soft"),
             _("The less a pixel is selected, the more of it remains"), "hard",
-            SDE_MASK_HARD, _("Repaint wholly or not at all"),
-            _("From one half on a pixel counts as selected"), NULL),
+            SDE_MASK_HARD, _("Hard"), _("From one half on a pixel counts as selected"),
+            NULL),
         "soft", G_PARAM_READWRITE);
     sde_arguments_add_int(
-        procedure, "context", _("Context"),
+        procedure, "context", _("Conte_xt"),
         _("How many pixels around the area the model sees; 0 chooses by "
           "the size of the area"),
         0, 1024, 0);
@@ -46,7 +46,7 @@ add_arguments(GimpProcedure *procedure)
                                _("1 forgets what is in the area; smaller values keep "
                                  "more and more of it"));
     gimp_procedure_add_choice_argument(
-        procedure, "fill", _("Start f_rom"),
+        procedure, "fill", _("_Begin with"),
         _("What the area holds before noise is added; matters where the strength is "
           "below 1"),
         gimp_choice_new_with_values("smooth", SDE_FILL_SMOOTH, _("Surrounding colors"),
@@ -56,11 +56,11 @@ add_arguments(GimpProcedure *procedure)
         "smooth", G_PARAM_READWRITE);
     add_mask_arguments(procedure);
     gimp_procedure_add_boolean_argument(
-        procedure, "match-colors", _("Match _colors"),
+        procedure, "match-colors", _("Ad_just colors"),
         _("Shift the colors of the new area so that they meet its border"), TRUE,
         G_PARAM_READWRITE);
     sde_arguments_add_sampling_details(procedure);
-    sde_arguments_add_int(procedure, "resample", _("Resampling"),
+    sde_arguments_add_int(procedure, "resample", _("Resampl_ing"),
                           _("How often each step is repeated to fit the surroundings "
                             "(RePaint); only for models without level maps"),
                           1, 20, 1);

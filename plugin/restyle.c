@@ -17,7 +17,7 @@ add_arguments(GimpProcedure *procedure)
     sde_arguments_add_sampling(procedure, 0.4,
                                _("How far to go: 0 changes nothing, 1 keeps nothing of "
                                  "the picture"));
-    gimp_procedure_add_string_argument(procedure, "style", _("St_yle"),
+    gimp_procedure_add_string_argument(procedure, "style", _("_In the style of"),
                                        _("Name of a style that the model knows; empty "
                                          "for the model's own choice"),
                                        "", G_PARAM_READWRITE);

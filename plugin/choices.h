@@ -1,0 +1,10 @@
+/* A text entry that also offers names to choose from.
+ * SPDX-License-Identifier: GPL-3.0-or-later */
+#pragma once
+
+#include <gtk/gtk.h>
+
+/* Shows an arrow in the entry that opens a menu of `names`; the first menu item is
+ * `empty_label` and stands for no text. Call it again to offer others. */
+void sde_choices_offer(GtkEntry *entry, const char *empty_label,
+                       const char *const *names);
