@@ -23,6 +23,7 @@ from sdedit_models.validation import denoise, noisy, psnr
 
 HOLE_CROP = 128
 HOLE_PHOTOS = 12
+START = 0.6
 
 
 def mean(values):
@@ -136,15 +137,18 @@ def harmonic(photo, hole):
 
 
 def holes(net, photos, n_steps):
-    header("hole", "harmonic PSNR inside", "one evaluation", f"{n_steps} steps")
+    header("hole (PSNR inside)", "harmonic", "one evaluation", f"{n_steps} steps",
+           f"{n_steps} steps from {START} after harmonic")
     for kind in ("scratches", "text", "blobs", "64 px box"):
         scores = []
         for i, photo in enumerate(photos):
             hole = make_hole(kind, photo.shape[2], i)
+            smooth = harmonic(photo, hole)
             fillings = (
-                harmonic(photo, hole),
+                smooth,
                 sampling.inpaint(net, photo, hole, n_steps=1, seed=i),
                 sampling.inpaint(net, photo, hole, n_steps=n_steps, seed=i),
+                sampling.inpaint(net, smooth, hole, START, n_steps, seed=i),
             )
             scores.append([psnr(x, photo, hole) for x in fillings])
         row(kind, *(mean(column) for column in zip(*scores)))

@@ -17,8 +17,8 @@ its licence as the source states it, and how many pictures of it were used.
 The default model saw {train} photographs and {art} works of art in training. {valid}
 other photographs, from the same sources, chose between models and give the numbers in
 the model card; they were never trained on. Some photo sources are free to use but not
-to re-publish, and {share} photographs are under a share-alike licence: see the model card
-for what follows for the weights.
+to re-publish, and {share} photographs are under a share-alike licence: see the model
+card for what follows for the weights.
 
 To train on pictures of your own see README.md; any folder of JPEG, PNG, WebP or TIFF
 files will do."""

@@ -50,7 +50,7 @@ def draw_border(draw, rng, size):
 
 
 KINDS = (draw_boxes, draw_strokes, draw_text, draw_border)
-WEIGHTS = (0.35, 0.35, 0.1, 0.2)
+WEIGHTS = (0.3, 0.4, 0.15, 0.15)
 
 
 def random_hole(rng, size):

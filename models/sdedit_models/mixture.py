@@ -17,7 +17,7 @@ from .levels import MAX_ANGLE, NONE_CLASS
 from .masks import random_hole
 
 # denoise, holes, restyle, fields
-WEIGHTS = (0.55, 0.25, 0.10, 0.10)
+WEIGHTS = (0.50, 0.32, 0.10, 0.08)
 
 
 def batch(pictures, rng, n, size, camera_noise=True, weights=WEIGHTS):
@@ -68,7 +68,7 @@ def angle_map(task, rng, x):
     if task == 0:
         return full * math.atan(2 * rng.uniform(0.5, 75) / 255)
     if task == 1:
-        high = rng.random() < 0.25
+        high = rng.random() < 0.4
         angle = rng.uniform(0.85 if high else 0.02, 1) * MAX_ANGLE
         return torch.from_numpy(random_hole(rng, size)).float()[None] * angle
     if task == 2:

@@ -13,19 +13,21 @@ from .pictures import SUFFIXES, open_rgb
 SIGMAS = (15, 25, 50)
 
 
+def read_photo(file, crop=None):
+    """A photo, or its middle, as a tensor [1, 3, h, w] in -1..1."""
+    x = torch.from_numpy(np.array(open_rgb(file))).permute(2, 0, 1)[None]
+    if crop:
+        y, left = (max(0, (side - crop) // 2) for side in x.shape[2:])
+        x = x[:, :, y : y + crop, left : left + crop]
+    return x.float() / 127.5 - 1
+
+
 def read_photos(folder, limit=None, crop=None):
-    """Photos of a folder, or their middles, as tensors [1, 3, h, w] in -1..1."""
+    """The photos of a folder, or so many of them, evenly chosen."""
     files = sorted(f for f in Path(folder).rglob("*") if f.suffix.lower() in SUFFIXES)
     if limit and limit < len(files):
         files = [files[i * len(files) // limit] for i in range(limit)]
-    photos = []
-    for file in files:
-        x = torch.from_numpy(np.array(open_rgb(file))).permute(2, 0, 1)[None]
-        if crop:
-            y, left = (max(0, (side - crop) // 2) for side in x.shape[2:])
-            x = x[:, :, y : y + crop, left : left + crop]
-        photos.append(x.float() / 127.5 - 1)
-    return photos
+    return [read_photo(file, crop) for file in files]
 
 
 def psnr(a, b, where=None):
