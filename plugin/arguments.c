@@ -99,7 +99,7 @@ sde_arguments_add_tiles(GimpProcedure *procedure)
                           0, 4096, 0);
     sde_arguments_add_int(
         procedure, "tile-overlap", _("Tile o_verlap"),
-        _("How many pixels neighbouring tiles share; 0 lets the model "
+        _("How many pixels neighboring tiles share; 0 lets the model "
           "decide"),
         0, 1024, 0);
 }
@@ -130,7 +130,7 @@ sde_arguments_add_common(GimpProcedure *procedure)
           "plug-in"),
         "", G_PARAM_READWRITE);
     sde_arguments_add_int(procedure, "threads", _("_Number of threads"),
-                          _("How many processor cores to use; 0 uses all"), 0, 64, 0);
+                          _("How many processor cores to use; 0 uses as many as GIMP may"), 0, 64, 0);
     sde_arguments_add_int(procedure, "memory", _("Memor_y limit"),
                           _("Working memory in MiB; 0 allows a quarter of the "
                             "computer's memory"),
@@ -151,6 +151,9 @@ sde_arguments_read_run(GimpProcedureConfig *config, bool is_random, SdeRun *run)
 
     g_object_get(config, "threads", &run->n_threads, "memory", &memory_mib, NULL);
     run->memory_limit = (size_t) memory_mib << 20;
+    if (run->n_threads == 0) {
+        run->n_threads = gimp_get_num_processors();
+    }
 
     if (is_random) {
         g_object_get(config, "seed", &seed, NULL);

@@ -149,7 +149,8 @@ sde_procedure_new(GimpPlugIn *plug_in, const SdeProcedure *description)
     gimp_procedure_set_sensitivity_mask(procedure, GIMP_PROCEDURE_SENSITIVE_DRAWABLE);
     gimp_procedure_set_menu_label(procedure, _(description->menu_label));
     gimp_procedure_set_icon_name(procedure, description->icon_name);
-    gimp_procedure_add_menu_path(procedure, "<Image>/Filters/Diffusion");
+    /* Translators: translate the last part only; the rest is GIMP's own menu. */
+    gimp_procedure_add_menu_path(procedure, _("<Image>/Filters/Diff_usion"));
     gimp_procedure_set_documentation(procedure, _(description->blurb),
                                      _(description->help), description->name);
     gimp_procedure_set_attribution(procedure, "The gimp-sdedit authors",
