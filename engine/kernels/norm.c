@@ -5,8 +5,9 @@
 
 #include <math.h>
 
-#define BLOCK_FLOATS 16384 /* of x in a block: 64 KiB, a second-level cache's eighth \
-                            */
+#define BLOCK_FLOATS                                                \
+    16384 /* of x in a block: 64 KiB, a second-level cache's eighth \
+           */
 
 typedef struct {
     const SdeKernels *kernels;

@@ -43,7 +43,8 @@ transform_weights(const double *windows, int n, double *out)
             double *to = rows + (i * 3 + x) * n;
 
             for (int o = 0; o < n; o++) {
-                to[o] = G[i][0] * windows[x * n + o] + G[i][1] * windows[(3 + x) * n + o] +
+                to[o] = G[i][0] * windows[x * n + o] +
+                        G[i][1] * windows[(3 + x) * n + o] +
                         G[i][2] * windows[(6 + x) * n + o];
             }
         }

@@ -6,6 +6,14 @@
 #include "kernels/variants/levels.h"
 #include "kernels/variants/vec.h"
 
+/* Below -88 the denominator stops growing, so x must stop too: the result is 0 but for
+ * 5e-37. */
+static inline Vec
+silu(Vec x)
+{
+    return vec_clamp(x, -88.0f, INFINITY) / (vec_exp(-x) + 1.0f);
+}
+
 static inline Vec
 gelu(Vec x)
 {
@@ -20,6 +28,8 @@ gelu(Vec x)
 static inline Vec
 mish(Vec x)
 {
+    x = vec_clamp(x, -87.0f, INFINITY); /* where e^x stops falling, as in silu() */
+
     const Vec e = vec_exp(vec_clamp(x, -87.0f, 20.0f));
     const Vec n = e * (e + 2.0f);
 
@@ -31,7 +41,7 @@ apply(SdePointwise f, Vec x)
 {
     switch (f) {
     case SDE_POINTWISE_SILU:
-        return x / (vec_exp(-x) + 1.0f);
+        return silu(x);
     case SDE_POINTWISE_GELU:
         return gelu(x);
     case SDE_POINTWISE_RELU:
