@@ -13,15 +13,14 @@ import sys
 
 import sources
 
-KEEP = ("-I", "-D", "-isystem", "-pthread", "-std=", "-W")
-
-
 def find_flags(commands, folder):
-    """The flags that matter to headers, of any source below `folder` in the build."""
+    """The flags that matter to headers, of all sources below `folder` in the build."""
+    keep = ("-I", "-isystem", "-pthread", "-std=", "-W")
+    flags = {}
     for source, arguments in commands.items():
         if folder in source.parents:
-            return [a for a in arguments if a.startswith(KEEP)]
-    return None
+            flags.update(dict.fromkeys(a for a in arguments if a.startswith(keep)))
+    return list(flags)
 
 
 def compile_alone(compiler, flags, header, build):
@@ -37,11 +36,11 @@ def main(root, build, cc, cxx):
     tasks = []
     for top in ("engine", "plugin"):
         flags = find_flags(commands, root / top)
-        for header in sources.find(root, (top,), ".h") if flags is not None else ():
+        for header in sources.find(root, (top,), ".h") if flags else ():
             tasks.append(([*cc.split(), "-x", "c"], flags, header, build))
     if cxx:
         flags = [f for f in find_flags(commands, root / "engine")
-                 if f.startswith(("-I", "-D", "-pthread"))]
+                 if f.startswith(("-I", "-pthread"))]
         tasks.append(([*cxx.split(), "-x", "c++", "-Wall"], flags,
                       root / "engine/sde.h", build))
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
