@@ -3,10 +3,11 @@
  * Three variances are measured in each block: of the finest checker pattern (Immerkaer
  * 1996), of first differences, and around a fitted plane. White noise gives the same
  * number three times; texture gives the first one least. Blocks where the first two
- * agree are noise and little else. Where there are hardly any, the noise is correlated
- * (camera, JPEG, resizing) or the photo is clean: then the smoothest blocks decide, by
- * their whole variance. A straight line through the blocks' variances over their
- * brightness is the Poisson-Gaussian model.
+ * agree are noise or as fine as noise: their median is the first answer. Noise is a
+ * floor, so the smoothest blocks' whole variance is the second; it also serves where
+ * the noise is correlated (camera, JPEG, resizing) and no block looks white. The lower
+ * answer counts. A straight line through the answers at several brightnesses is the
+ * Poisson-Gaussian model.
  * SPDX-License-Identifier: GPL-3.0-or-later */
 #include "task/noise-level.h"
 
@@ -16,13 +17,15 @@
 #define MAX_BLOCKS   30000 /* spread evenly over larger photos */
 #define MIN_BLOCKS   8     /* fewer give no estimate */
 #define AGREEMENT    1.3   /* first differences over checker pattern: "white" below */
-#define SMOOTH_SHARE 0.03  /* of all blocks: taken for pure correlated noise */
+#define SMOOTH_SHARE 0.02  /* of all blocks: taken for pure noise */
+#define SMOOTH_BIAS  1.1   /* the smoothest of many equal blocks lie below their mean */
+#define MOST_CLIPPED 0.5   /* of a block's samples, per channel */
 #define N_BINS       6     /* of brightness */
 
 typedef struct {
     float checker, difference, plane; /* variances, 8-bit units squared */
     float brightness;                 /* 0..1 */
-    bool usable;                      /* not clipped, not outside the mask */
+    int n_channels;                   /* that are not clipped; 0: says nothing */
 } Block;
 
 typedef struct {
@@ -32,12 +35,43 @@ typedef struct {
     Block *blocks;
 } Survey;
 
-/* Sums over one channel of a block that are enough for the three variances. */
-static void
-add_channel(const float *pixels, size_t stride, int side, Block *block)
+/* Share of a channel's samples at the ends of the range. */
+static double
+clipped_share(const float *pixels, size_t stride, int side)
 {
-    double checker = 0.0, difference = 0.0, sum = 0.0, square = 0.0, by_x = 0.0,
-           by_y = 0.0;
+    int clipped = 0;
+
+    for (int y = 0; y < side; y++) {
+        const float *row = pixels + (size_t) y * stride;
+
+        for (int x = 0; x < side; x++) {
+            clipped += row[3 * x] < 0.5f / 255.0f || row[3 * x] > 254.5f / 255.0f;
+        }
+    }
+    return (double) clipped / (side * side);
+}
+
+/* What clipping leaves of the variance of a normal variable, by the share of samples
+ * that it cuts off. */
+static double
+variance_left(double share)
+{
+    static const double shares[] = {0.0, 0.02, 0.1, 0.25, MOST_CLIPPED};
+    static const double left[] = {1.0, 0.965, 0.837, 0.627, 0.341};
+    int i = 0;
+
+    while (i < 3 && share > shares[i + 1]) {
+        i++;
+    }
+    return left[i] +
+           (left[i + 1] - left[i]) * (share - shares[i]) / (shares[i + 1] - shares[i]);
+}
+
+/* Variance around the plane that fits best, and the mean. */
+static double
+plane_variance(const float *pixels, size_t stride, int side, double *mean)
+{
+    double sum = 0.0, square = 0.0, by_x = 0.0, by_y = 0.0;
     double middle = 0.5 * (side - 1), n = (double) side * side;
     double spread = n * (side * side - 1.0) / 12.0; /* sum of (x - middle)^2 */
 
@@ -45,7 +79,7 @@ add_channel(const float *pixels, size_t stride, int side, Block *block)
         const float *row = pixels + (size_t) y * stride;
 
         for (int x = 0; x < side; x++) {
-            double v = 255.0 * (double) row[3 * x];
+            double v = (double) row[3 * x];
 
             sum += v;
             square += v * v;
@@ -53,6 +87,18 @@ add_channel(const float *pixels, size_t stride, int side, Block *block)
             by_y += v * (y - middle);
         }
     }
+    *mean = sum / n;
+    return MAX(square - sum * sum / n - (by_x * by_x + by_y * by_y) / spread, 0.0) /
+           (n - 3.0);
+}
+
+static void
+fine_variances(const float *pixels, size_t stride, int side, double *checker,
+               double *difference)
+{
+    double n = (double) (side - 2) * (side - 2);
+
+    *checker = *difference = 0.0;
     for (int y = 0; y + 2 < side; y++) {
         const float *a = pixels + (size_t) y * stride, *b = a + stride, *c = b + stride;
 
@@ -63,33 +109,42 @@ add_channel(const float *pixels, size_t stride, int side, Block *block)
             float pattern = corners - 2.0f * sides + 4.0f * q[3];
             float dx = q[3] - q[0], dy = q[3] - p[3];
 
-            checker += (double) (pattern * pattern);
-            difference += (double) (dx * dx + dy * dy);
+            *checker += (double) (pattern * pattern);
+            *difference += (double) (dx * dx + dy * dy);
         }
     }
-    double inner = (double) (side - 2) * (side - 2);
-    double around = square - sum * sum / n - (by_x * by_x + by_y * by_y) / spread;
-
-    block->checker += (float) (checker * 65025.0 / (36.0 * inner * 3.0));
-    block->difference += (float) (difference * 65025.0 / (4.0 * inner * 3.0));
-    block->plane += (float) (MAX(around, 0.0) / ((n - 3.0) * 3.0));
-    block->brightness += (float) (sum / (n * 255.0 * 3.0));
+    *checker /= 36.0 * n; /* the pattern's weights squared */
+    *difference /= 4.0 * n;
 }
 
-/* Clipping cuts the noise off; a few cut pixels do no harm. */
-static bool
-is_clipped(const float *pixels, size_t stride, int side)
+/* Adds a channel; block_finish() makes means of the sums. */
+static void
+add_channel(const float *pixels, size_t stride, int side, Block *block)
 {
-    int clipped = 0;
+    double share = clipped_share(pixels, stride, side);
+    double scale = 65025.0 / variance_left(MIN(share, MOST_CLIPPED));
+    double checker, difference, mean;
+    double plane = plane_variance(pixels, stride, side, &mean);
 
-    for (int y = 0; y < side; y++) {
-        const float *row = pixels + (size_t) y * stride;
-
-        for (int x = 0; x < 3 * side; x++) {
-            clipped += row[x] < 0.5f / 255.0f || row[x] > 254.5f / 255.0f;
-        }
+    block->brightness += (float) (mean / 3.0);
+    if (share > MOST_CLIPPED) {
+        return;
     }
-    return clipped > 3 * side * side / 50;
+    fine_variances(pixels, stride, side, &checker, &difference);
+    block->checker += (float) (scale * checker);
+    block->difference += (float) (scale * difference);
+    block->plane += (float) (scale * plane);
+    block->n_channels++;
+}
+
+static void
+block_finish(Block *block)
+{
+    float n = (float) MAX(block->n_channels, 1);
+
+    block->checker /= n;
+    block->difference /= n;
+    block->plane /= n;
 }
 
 static bool
@@ -119,11 +174,13 @@ measure_block(size_t index, int thread, void *data)
     const float *pixels = source->pixels + (size_t) y * source->stride + 3 * (size_t) x;
 
     *block = (Block) {0};
-    block->usable = is_selected(survey->mask, x, y, survey->side) &&
-                    !is_clipped(pixels, source->stride, survey->side);
-    for (int c = 0; block->usable && c < 3; c++) {
+    if (!is_selected(survey->mask, x, y, survey->side)) {
+        return;
+    }
+    for (int c = 0; c < 3; c++) {
         add_channel(pixels + c, source->stride, survey->side, block);
     }
+    block_finish(block);
 }
 
 /* ---- from blocks to a level -------------------------------------------------------
@@ -148,84 +205,79 @@ quantile(GArray *values, double share)
 static bool
 is_white(const Block *block)
 {
-    return block->usable &&
-           (double) block->difference < AGREEMENT * (double) block->checker;
+    return (double) block->difference < AGREEMENT * (double) block->checker;
 }
 
-/* What a block says about the noise; negative: nothing. */
-static float
-block_variance(const Block *block, bool white)
-{
-    if (white) {
-        return is_white(block) ? block->checker : -1.0f;
-    }
-    return block->usable ? block->plane : -1.0f;
-}
+typedef struct {
+    double variance; /* negative: too few blocks */
+    int n_noise;     /* blocks that are about as smooth as that */
+    int n;           /* blocks looked at */
+} Answer;
 
-/* The noise's variance among the blocks with a brightness in low..high; negative: too
- * few blocks. The median of white blocks is all noise; of others only the smoothest
- * are, and the smoothest of n equal blocks lie a little below their mean. */
-static double
-pool_variance(const Survey *survey, bool white, double low, double high, guint least)
+/* The noise among the blocks with a brightness in low..high. */
+static Answer
+ask(const Survey *survey, double low, double high)
 {
-    g_autoptr(GArray) values = g_array_new(FALSE, FALSE, sizeof(float));
+    g_autoptr(GArray) white = g_array_new(FALSE, FALSE, sizeof(float));
+    g_autoptr(GArray) all = g_array_new(FALSE, FALSE, sizeof(float));
+    Answer answer = {.variance = -1.0};
 
     for (int i = 0; i < survey->n; i++) {
         const Block *block = survey->blocks + i;
-        float variance = block_variance(block, white);
         double brightness = (double) block->brightness;
 
-        if (variance >= 0.0f && brightness >= low && brightness < high) {
-            g_array_append_val(values, variance);
+        if (block->n_channels == 0 || brightness < low || brightness >= high) {
+            continue;
+        }
+        g_array_append_val(all, block->plane);
+        if (is_white(block)) {
+            g_array_append_val(white, block->checker);
         }
     }
-    if (values->len < least) {
-        return -1.0;
+    answer.n = (int) all->len;
+    if (all->len == 0) {
+        return answer;
     }
-    return (double) (white ? quantile(values, 0.5) : quantile(values, SMOOTH_SHARE)) *
-           (white ? 1.0 : 1.1);
+    answer.variance = SMOOTH_BIAS * (double) quantile(all, SMOOTH_SHARE);
+    if (white->len >= MIN_BLOCKS) {
+        answer.variance = MIN(answer.variance, (double) quantile(white, 0.5));
+    }
+    while (answer.n_noise < answer.n &&
+           (double) g_array_index(all, float, answer.n_noise) < 2.0 * answer.variance) {
+        answer.n_noise++;
+    }
+    return answer;
 }
 
-static int
-count_blocks(const Survey *survey, bool white)
-{
-    int n = 0;
-
-    for (int i = 0; i < survey->n; i++) {
-        n += white ? is_white(survey->blocks + i) : survey->blocks[i].usable;
-    }
-    return n;
-}
-
-/* Straight line through the bins' variances. A bin in which everything is textured says
- * too much: none may say more than four times the whole. */
+/* Straight line through the answers at several brightnesses. One counts only where many
+ * blocks agree with it: elsewhere everything is textured and it says too much. */
 static void
-fit_line(const Survey *survey, bool white, double whole, SdeNoiseLevel *level)
+fit_line(const Survey *survey, double whole, SdeNoiseLevel *level)
 {
     double n = 0.0, sx = 0.0, sy = 0.0, sxx = 0.0, sxy = 0.0;
 
     for (int i = 0; i < N_BINS; i++) {
         double low = (double) i / N_BINS, high = (i + 1.0) / N_BINS;
-        double variance = pool_variance(survey, white, low, high, 5 * MIN_BLOCKS);
-        double x = 0.5 * (low + high);
+        double x = 0.5 * (low + high), variance, weight;
+        Answer answer = ask(survey, low, high);
 
-        if (variance < 0.0) {
+        if (answer.n_noise < MAX(2 * MIN_BLOCKS, answer.n / 4)) {
             continue;
         }
-        variance = CLAMP(variance, 0.25 * whole, 4.0 * whole);
-        n += 1.0;
-        sx += x;
-        sy += variance;
-        sxx += x * x;
-        sxy += x * variance;
+        variance = CLAMP(answer.variance, 0.4 * whole, 2.5 * whole);
+        weight = sqrt((double) answer.n_noise);
+        n += weight;
+        sx += weight * x;
+        sy += weight * variance;
+        sxx += weight * x * x;
+        sxy += weight * x * variance;
         level->lowest = MIN(level->lowest, sqrt(variance));
         level->highest = MAX(level->highest, sqrt(variance));
     }
-    if (n < 2.0) {
-        return;
+    if (n * sxx - sx * sx > 1e-9 * n * n) { /* more than one brightness */
+        level->slope = (n * sxy - sx * sy) / (n * sxx - sx * sx);
+        level->offset = (sy - level->slope * sx) / n;
     }
-    level->slope = (n * sxy - sx * sy) / (n * sxx - sx * sx);
-    level->offset = (sy - level->slope * sx) / n;
 }
 
 /* Root mean square of the level over the blocks' brightness. */
@@ -235,7 +287,7 @@ average_level(const Survey *survey, const SdeNoiseLevel *level)
     double sum = 0.0, n = 0.0;
 
     for (int i = 0; i < survey->n; i++) {
-        if (survey->blocks[i].usable) {
+        if (survey->blocks[i].n_channels > 0) {
             double sigma =
                 sde_noise_level_at(level, (double) survey->blocks[i].brightness);
 
@@ -264,14 +316,13 @@ sde_noise_level_at(const SdeNoiseLevel *level, double brightness)
 static void
 judge(const Survey *survey, SdeNoiseLevel *level)
 {
-    bool white = count_blocks(survey, true) >= MAX(MIN_BLOCKS, survey->n / 100);
-    double whole = pool_variance(survey, white, -G_MAXDOUBLE, G_MAXDOUBLE, 1);
+    Answer whole = ask(survey, -G_MAXDOUBLE, G_MAXDOUBLE);
 
-    if (whole <= 0.0) {
+    if (whole.n < MIN(MIN_BLOCKS, survey->n) || whole.variance <= 0.0) {
         return;
     }
-    sde_noise_level_init(level, sqrt(whole));
-    fit_line(survey, white, whole, level);
+    sde_noise_level_init(level, sqrt(whole.variance));
+    fit_line(survey, whole.variance, level);
     level->sigma = average_level(survey, level);
 }
 
@@ -293,8 +344,6 @@ sde_noise_level_estimate(const SdeImage *source, const SdeMask *mask, SdePool *p
     survey.n = (int) (all / survey.step);
     survey.blocks = g_new(Block, (size_t) survey.n);
     sde_parallel_for(pool, (size_t) survey.n, NULL, measure_block, &survey);
-    if (count_blocks(&survey, false) >= MIN(MIN_BLOCKS, survey.n)) {
-        judge(&survey, level);
-    }
+    judge(&survey, level);
     g_free(survey.blocks);
 }
