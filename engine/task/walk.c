@@ -185,8 +185,8 @@ evaluate(Run *run, const SdeSpan *span, GError **error)
     return sde_tiles_denoise(run->tiles, run->task, &input, run->d, span, error);
 }
 
-/* D += keep (low-pass of start - low-pass of D), as in ILVR (Choi et al. 2021). Not in
- * the last quarter of the walk, where only texture is left to decide. */
+/* D += keep (low-pass of start - low-pass of D), as in ILVR (Choi et al. 2021). To the
+ * end of the walk: then the result holds the colours too. */
 static void
 hold_colors(Run *run)
 {
@@ -194,7 +194,7 @@ hold_colors(Run *run)
     size_t n = 3 * (size_t) width * (size_t) height;
     float keep = (float) run->walk->keep_color;
 
-    if (keep <= 0.0f || run->thetas[run->step] < 0.25 * run->thetas[0]) {
+    if (keep <= 0.0f) {
         return;
     }
     g_autofree float *row = g_new(float, 3 * (size_t) run->width);

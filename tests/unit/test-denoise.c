@@ -1,0 +1,374 @@
+/* Noise removal with denoisers in closed form.
+ * SPDX-License-Identifier: GPL-3.0-or-later */
+#include "task/denoise.h"
+
+#include <math.h>
+
+#include "base/rng.h"
+#include "fake-denoiser.h"
+
+/* A handful of float operations on values up to 2, and the blend of tiles. */
+#define TOLERANCE 5e-6
+
+typedef struct {
+    SdeSchedule *schedule;
+    FakeDenoiser fake;
+    SdeTask task;
+    SdeDenoiseParams params;
+    SdeImage source, result;
+} Fixture;
+
+static void
+set_picture(Fixture *fixture, int width, int height)
+{
+    g_free(fixture->source.pixels);
+    g_free(fixture->result.pixels);
+    fixture->source = test_picture_new(width, height, 5);
+    fixture->result = test_picture_like(&fixture->source, -7.0f);
+}
+
+static void
+set_up(Fixture *fixture, const void *level_map)
+{
+    fixture->schedule = fake_schedule_new();
+    fake_init(&fixture->fake, fixture->schedule, level_map != NULL);
+    fixture->task = fake_task(&fixture->fake);
+    fixture->params = (SdeDenoiseParams) SDE_DENOISE_PARAMS_INIT;
+    fixture->params.noise_level = 25.0;
+    set_picture(fixture, 150, 110);
+}
+
+static void
+tear_down(Fixture *fixture, const void *level_map)
+{
+    g_free(fixture->source.pixels);
+    g_free(fixture->result.pixels);
+    sde_schedule_free(fixture->schedule);
+}
+
+static void
+run_well(Fixture *fixture, const SdeMask *mask)
+{
+    GError *error = NULL;
+
+    sde_denoise_run(&fixture->task, &fixture->source, mask, &fixture->params,
+                    &fixture->result, NULL, &error);
+    g_assert_no_error(error);
+}
+
+/* The mean of a normal pixel given a noisy one: what full strength must return. */
+static double
+posterior_mean(const FakeDenoiser *fake, double value, double sigma)
+{
+    double v = (double) fake->deviation * (double) fake->deviation;
+    double noise = 4.0 * sigma * sigma / 65025.0, mean = (double) fake->mean;
+    double y = 2.0 * value - 1.0;
+
+    return 0.5 * (mean + v / (v + noise) * (y - mean)) + 0.5;
+}
+
+static void
+test_result_is_the_posterior_mean(Fixture *fixture, const void *level_map)
+{
+    const double sigmas[] = {1.0, 10.0, 50.0, 150.0};
+
+    for (size_t i = 0; i < G_N_ELEMENTS(sigmas); i++) {
+        fixture->params.noise_level = sigmas[i];
+        run_well(fixture, NULL);
+        for (int x = 0; x < 150; x++) {
+            double value = (double) test_pixel(&fixture->source, x, 70)[1];
+
+            g_assert_cmpfloat_with_epsilon(
+                (double) test_pixel(&fixture->result, x, 70)[1],
+                posterior_mean(&fixture->fake, value, sigmas[i]), TOLERANCE);
+        }
+    }
+}
+
+static void
+test_one_evaluation_per_pixel(Fixture *fixture, const void *level_map)
+{
+    run_well(fixture, NULL);
+    g_assert_cmpint(fixture->fake.n_calls, ==, 1);
+    g_assert_cmpint((int) fixture->fake.n_pixels, ==, 152 * 112);
+    g_assert_cmpint(fixture->task.n_passes, ==, 1);
+    g_assert_cmpint(fixture->task.pass, ==, 1);
+}
+
+static void
+test_strength_0_and_level_0_are_copies(Fixture *fixture, const void *level_map)
+{
+    fixture->params.strength = 0.0;
+    run_well(fixture, NULL);
+    assert_same_picture(&fixture->source, &fixture->result);
+    fixture->params.strength = 1.0;
+    fixture->params.noise_level = 0.0;
+    run_well(fixture, NULL);
+    assert_same_picture(&fixture->source, &fixture->result);
+    g_assert_cmpint(fixture->fake.n_calls, ==, 0);
+}
+
+static void
+test_strength_takes_a_share_of_the_change(Fixture *fixture, const void *level_map)
+{
+    fixture->params.strength = 0.25;
+    run_well(fixture, NULL);
+    for (int x = 0; x < 150; x++) {
+        double value = (double) test_pixel(&fixture->source, x, 9)[0];
+        double full = posterior_mean(&fixture->fake, value, 25.0);
+
+        g_assert_cmpfloat_with_epsilon((double) test_pixel(&fixture->result, x, 9)[0],
+                                       value + 0.25 * (full - value), TOLERANCE);
+    }
+}
+
+static void
+test_luminance_0_keeps_luma(Fixture *fixture, const void *level_map)
+{
+    fixture->params.luminance = 0.0;
+    run_well(fixture, NULL);
+    for (int x = 0; x < 150; x++) {
+        g_assert_cmpfloat_with_epsilon(
+            (double) sde_luma(test_pixel(&fixture->result, x, 20)),
+            (double) sde_luma(test_pixel(&fixture->source, x, 20)), TOLERANCE);
+    }
+    g_assert_false(test_same_pixel(&fixture->source, &fixture->result, 30, 20));
+}
+
+static void
+test_color_0_keeps_the_color_differences(Fixture *fixture, const void *level_map)
+{
+    fixture->params.color = 0.0;
+    run_well(fixture, NULL);
+    for (int x = 0; x < 150; x++) {
+        const float *before = test_pixel(&fixture->source, x, 20);
+        const float *after = test_pixel(&fixture->result, x, 20);
+
+        g_assert_cmpfloat_with_epsilon((double) (after[0] - after[2]),
+                                       (double) (before[0] - before[2]), TOLERANCE);
+    }
+}
+
+static void
+test_outside_the_mask_every_bit_is_kept(Fixture *fixture, const void *level_map)
+{
+    SdeMask mask = test_mask_new(150, 110, (SdeRect) {30, 20, 40, 50});
+
+    ((float *) mask.levels)[0] = 0.5f; /* a soft pixel far away */
+    run_well(fixture, &mask);
+    for (int y = 0; y < 110; y++) {
+        for (int x = 0; x < 150; x++) {
+            bool same = test_same_pixel(&fixture->source, &fixture->result, x, y);
+
+            g_assert_true(same || mask.levels[y * 150 + x] > 0.0f);
+        }
+    }
+    g_assert_false(test_same_pixel(&fixture->source, &fixture->result, 50, 40));
+    double value = (double) test_pixel(&fixture->source, 0, 0)[0];
+
+    g_assert_cmpfloat_with_epsilon(
+        (double) test_pixel(&fixture->result, 0, 0)[0],
+        0.5 * (value + posterior_mean(&fixture->fake, value, 25.0)), TOLERANCE);
+    g_free((float *) mask.levels);
+}
+
+static void
+test_a_pointwise_result_does_not_depend_on_the_tiles(Fixture *fixture,
+                                                     const void *level_map)
+{
+    SdeImage whole = fixture->result;
+    const int sizes[] = {64, 72, 104};
+
+    run_well(fixture, NULL);
+    fixture->result = test_picture_like(&fixture->source, 0.0f);
+    for (size_t i = 0; i < G_N_ELEMENTS(sizes); i++) {
+        fixture->params.tile_size = sizes[i];
+        fixture->params.tile_overlap = 8;
+        run_well(fixture, NULL);
+        for (int y = 0; y < 110; y++) {
+            for (int x = 0; x < 150; x++) {
+                g_assert_cmpfloat_with_epsilon(
+                    (double) test_pixel(&fixture->result, x, y)[2],
+                    (double) test_pixel(&whole, x, y)[2], TOLERANCE);
+            }
+        }
+    }
+    g_free(whole.pixels);
+}
+
+static void
+test_values_out_of_range_keep_their_excess(Fixture *fixture, const void *level_map)
+{
+    float *pixel = fixture->source.pixels + 3 * 40;
+
+    pixel[0] = 5.0f;
+    pixel[1] = -0.5f;
+    run_well(fixture, NULL);
+    g_assert_cmpfloat_with_epsilon((double) fixture->result.pixels[3 * 40],
+                                   4.0 + posterior_mean(&fixture->fake, 1.0, 25.0),
+                                   TOLERANCE);
+    g_assert_cmpfloat_with_epsilon((double) fixture->result.pixels[3 * 40 + 1],
+                                   -0.5 + posterior_mean(&fixture->fake, 0.0, 25.0),
+                                   TOLERANCE);
+}
+
+static void
+add_noise(SdeImage *image, float dark, float bright)
+{
+    g_autofree float *row = g_new(float, 3 * (size_t) image->width);
+
+    for (int y = 0; y < image->height; y++) {
+        float *pixels = image->pixels + (size_t) y * image->stride;
+
+        sde_rng_fill_normal(3, 3, 0, y, image->width, 1, 3, row,
+                            3 * (size_t) image->width);
+        for (int x = 0; x < 3 * image->width; x++) {
+            float light = 0.3f + 0.4f * (float) y / (float) image->height;
+
+            pixels[x] = light + (dark + (bright - dark) * light) / 255.0f * row[x];
+        }
+    }
+}
+
+static void
+test_an_estimate_follows_brightness(Fixture *fixture, const void *level_map)
+{
+    set_picture(fixture, 400, 400);
+    add_noise(&fixture->source, 5.0f, 45.0f);
+    fixture->params.noise_level = -1.0;
+    run_well(fixture, NULL);
+    g_assert_nonnull(fixture->fake.last.theta);
+    /* light 0.3 has sigma 17, light 0.7 has 33 */
+    g_assert_cmpfloat(fixture->fake.lowest_theta, <, atanf(2.0f * 22.0f / 255.0f));
+    g_assert_cmpfloat(fixture->fake.highest_theta, >, atanf(2.0f * 28.0f / 255.0f));
+}
+
+static void
+test_an_ordinary_model_gets_one_level_that_it_knows(Fixture *fixture,
+                                                    const void *level_map)
+{
+    fixture->params.noise_level = 0.01; /* below the first timestep */
+    run_well(fixture, NULL);
+    g_assert_null(fixture->fake.last.theta);
+    g_assert_cmpfloat_with_epsilon((double) fixture->fake.last.theta_max,
+                                   sde_schedule_theta_at(fixture->schedule, 0.0), 1e-6);
+}
+
+static void
+test_kept_grain_is_fine_luma(Fixture *fixture, const void *level_map)
+{
+    SdeImage smooth = fixture->result;
+    double before = 0.0, after = 0.0;
+
+    add_noise(&fixture->source, 20.0f, 20.0f);
+    run_well(fixture, NULL);
+    fixture->result = test_picture_like(&fixture->source, 0.0f);
+    fixture->params.keep_grain = 1.0;
+    run_well(fixture, NULL);
+    for (int x = 1; x < 150; x++) {
+        double kept = (double) (sde_luma(test_pixel(&fixture->result, x, 50)) -
+                                sde_luma(test_pixel(&fixture->result, x - 1, 50)));
+        double gone = (double) (sde_luma(test_pixel(&smooth, x, 50)) -
+                                sde_luma(test_pixel(&smooth, x - 1, 50)));
+
+        before += gone * gone;
+        after += kept * kept;
+    }
+    g_assert_cmpfloat(after, >, 1.02 * before);
+    g_free(smooth.pixels);
+}
+
+static void
+test_any_size_works(Fixture *fixture, const void *level_map)
+{
+    const int sizes[][2] = {{1, 1}, {7, 3}, {2, 200}, {65, 64}, {129, 31}};
+
+    for (size_t i = 0; i < G_N_ELEMENTS(sizes); i++) {
+        set_picture(fixture, sizes[i][0], sizes[i][1]);
+        fixture->params.noise_level = i % 2 ? -1.0 : 12.0;
+        fixture->params.keep_grain = 0.5;
+        run_well(fixture, NULL);
+        for (int y = 0; y < sizes[i][1]; y++) {
+            float value = test_pixel(&fixture->result, sizes[i][0] - 1, y)[0];
+
+            g_assert_true(value > -0.1f && value < 1.1f);
+        }
+    }
+}
+
+/* ---- failures ---------------------------------------------------------------------
+ */
+
+static void
+test_too_little_memory_is_refused_before_work(Fixture *fixture, const void *level_map)
+{
+    const size_t limits[] = {1000, 300000, 600000};
+    g_autoptr(GError) error = NULL;
+
+    for (size_t i = 0; i < G_N_ELEMENTS(limits); i++) {
+        fixture->task.memory_limit = limits[i];
+        g_assert_false(sde_denoise_run(&fixture->task, &fixture->source, NULL,
+                                       &fixture->params, &fixture->result, NULL,
+                                       &error));
+        g_assert_error(error, SDE_ERROR, SDE_ERROR_TOO_LARGE);
+        g_clear_error(&error);
+        g_assert_cmpint(fixture->fake.n_calls, ==, 0);
+        g_assert_cmpfloat(fixture->result.pixels[0], ==, -7.0f);
+    }
+}
+
+static void
+test_a_large_photo_fits_in_tiles(Fixture *fixture, const void *level_map)
+{
+    set_picture(fixture, 1200, 900);
+    fixture->task.memory_limit = (size_t) 48
+                                 << 20; /* 36 MB for D, the rest for tiles */
+    run_well(fixture, NULL);
+    g_assert_cmpint(fixture->fake.n_calls, >, 30);
+}
+
+static void
+test_cancel_leaves_the_result_untouched(Fixture *fixture, const void *level_map)
+{
+    g_autoptr(GCancellable) cancellable = g_cancellable_new();
+    SdeSpan span = {.end = 1.0, .cancellable = cancellable};
+    g_autoptr(GError) error = NULL;
+
+    fixture->fake.cancel_at_call_2 = cancellable;
+    fixture->params.tile_size = 64;
+    g_assert_false(sde_denoise_run(&fixture->task, &fixture->source, NULL,
+                                   &fixture->params, &fixture->result, &span, &error));
+    g_assert_error(error, G_IO_ERROR, G_IO_ERROR_CANCELLED);
+    g_assert_cmpint(fixture->fake.n_calls, ==, 2);
+    g_assert_cmpfloat(fixture->result.pixels[0], ==, -7.0f);
+}
+
+#define ADD(name, level_map, func) \
+    g_test_add("/denoise/" name, Fixture, level_map, set_up, func, tear_down)
+
+int
+main(int argc, char **argv)
+{
+    const char *yes = "level map";
+
+    g_test_init(&argc, &argv, NULL);
+    ADD("posterior-mean/level-map", yes, test_result_is_the_posterior_mean);
+    ADD("posterior-mean/ordinary", NULL, test_result_is_the_posterior_mean);
+    ADD("evaluations", yes, test_one_evaluation_per_pixel);
+    ADD("copies", yes, test_strength_0_and_level_0_are_copies);
+    ADD("strength", yes, test_strength_takes_a_share_of_the_change);
+    ADD("luminance", yes, test_luminance_0_keeps_luma);
+    ADD("color", yes, test_color_0_keeps_the_color_differences);
+    ADD("mask", yes, test_outside_the_mask_every_bit_is_kept);
+    ADD("tiles", yes, test_a_pointwise_result_does_not_depend_on_the_tiles);
+    ADD("excess", yes, test_values_out_of_range_keep_their_excess);
+    ADD("brightness", yes, test_an_estimate_follows_brightness);
+    ADD("ordinary", NULL, test_an_ordinary_model_gets_one_level_that_it_knows);
+    ADD("grain", yes, test_kept_grain_is_fine_luma);
+    ADD("sizes/level-map", yes, test_any_size_works);
+    ADD("sizes/ordinary", NULL, test_any_size_works);
+    ADD("memory", yes, test_too_little_memory_is_refused_before_work);
+    ADD("large", yes, test_a_large_photo_fits_in_tiles);
+    ADD("cancel", yes, test_cancel_leaves_the_result_untouched);
+    return g_test_run();
+}

@@ -1,0 +1,290 @@
+/* Restyling with denoisers in closed form.
+ * SPDX-License-Identifier: GPL-3.0-or-later */
+#include "task/restyle.h"
+
+#include <math.h>
+
+#include "fake-denoiser.h"
+
+/* The last step of a walk under a denoiser that always answers the same. */
+#define CONSTANT_TOLERANCE 1e-5
+
+typedef struct {
+    SdeSchedule *schedule;
+    FakeDenoiser fake;
+    SdeTask task;
+    SdeRestyleParams params;
+    SdeImage source, result;
+} Fixture;
+
+static void
+set_picture(Fixture *fixture, int width, int height)
+{
+    g_free(fixture->source.pixels);
+    g_free(fixture->result.pixels);
+    fixture->source = test_picture_new(width, height, 1);
+    fixture->result = test_picture_like(&fixture->source, -7.0f);
+}
+
+static void
+set_up(Fixture *fixture, const void *level_map)
+{
+    fixture->schedule = fake_schedule_new();
+    fake_init(&fixture->fake, fixture->schedule, level_map != NULL);
+    fixture->task = fake_task(&fixture->fake);
+    fixture->params = (SdeRestyleParams) SDE_RESTYLE_PARAMS_INIT;
+    fixture->params.sampling.n_steps = 4;
+    set_picture(fixture, 90, 70);
+}
+
+static void
+tear_down(Fixture *fixture, const void *level_map)
+{
+    g_free(fixture->source.pixels);
+    g_free(fixture->result.pixels);
+    sde_schedule_free(fixture->schedule);
+}
+
+static void
+run_well(Fixture *fixture, const SdeMask *mask)
+{
+    GError *error = NULL;
+
+    sde_restyle_run(&fixture->task, &fixture->source, mask, &fixture->params,
+                    &fixture->result, NULL, &error);
+    g_assert_no_error(error);
+}
+
+static void
+test_strength_0_is_a_copy(Fixture *fixture, const void *level_map)
+{
+    fixture->params.sampling.strength = 0.0;
+    run_well(fixture, NULL);
+    assert_same_picture(&fixture->source, &fixture->result);
+    g_assert_cmpint(fixture->fake.n_calls, ==, 0);
+}
+
+static void
+test_steps_are_the_evaluations(Fixture *fixture, const void *level_map)
+{
+    fixture->params.sampling.n_steps = 7;
+    fixture->params.sampling.strength = 0.3;
+    run_well(fixture, NULL);
+    g_assert_cmpint(fixture->fake.n_calls, ==, 7 * (level_map != NULL ? 1 : 4));
+    g_assert_cmpint(fixture->task.pass, ==, 7);
+    g_assert_cmpint(fixture->task.n_passes, ==, 7);
+}
+
+static void
+test_the_walk_begins_at_t0(Fixture *fixture, const void *level_map)
+{
+    fixture->params.sampling.strength = 0.4;
+    run_well(fixture, NULL);
+    g_assert_cmpfloat_with_epsilon((double) fixture->fake.highest_theta,
+                                   sde_schedule_theta_at(fixture->schedule, 399.0),
+                                   1e-6);
+}
+
+static void
+test_class_and_guidance_reach_the_model(Fixture *fixture, const void *level_map)
+{
+    fixture->params.style = 3;
+    fixture->params.guidance = 2.5;
+    run_well(fixture, NULL);
+    g_assert_cmpint(fixture->fake.last.class_label, ==, 3);
+    g_assert_cmpfloat(fixture->fake.last.guidance, ==, 2.5);
+}
+
+static void
+test_the_picture_becomes_what_the_denoiser_says(Fixture *fixture, const void *level_map)
+{
+    fixture->fake.deviation = 0.0f;
+    run_well(fixture, NULL);
+    for (int y = 0; y < 70; y++) {
+        for (int x = 0; x < 90; x++) {
+            g_assert_cmpfloat_with_epsilon(
+                (double) test_pixel(&fixture->result, x, y)[0], 0.625,
+                CONSTANT_TOLERANCE);
+        }
+    }
+}
+
+static double
+mean_change(const Fixture *fixture, int channel)
+{
+    double sum = 0.0;
+
+    for (int y = 0; y < fixture->source.height; y++) {
+        for (int x = 0; x < fixture->source.width; x++) {
+            sum += (double) (test_pixel(&fixture->result, x, y)[channel] -
+                             test_pixel(&fixture->source, x, y)[channel]);
+        }
+    }
+    return sum / (fixture->source.width * fixture->source.height);
+}
+
+static void
+test_kept_color_keeps_the_means(Fixture *fixture, const void *level_map)
+{
+    double free_change, held_change;
+
+    fixture->fake.mean = 0.9f;
+    fixture->fake.deviation = 0.1f;
+    fixture->params.sampling.n_steps = 12;
+    run_well(fixture, NULL);
+    free_change = mean_change(fixture, 1);
+    fixture->params.keep_color = 1.0;
+    run_well(fixture, NULL);
+    held_change = mean_change(fixture, 1);
+    g_assert_cmpfloat(free_change, >, 0.2);
+    g_assert_cmpfloat(fabs(held_change), <, 0.1 * free_change);
+}
+
+static void
+test_outside_the_mask_every_bit_is_kept(Fixture *fixture, const void *level_map)
+{
+    SdeMask mask = test_mask_new(90, 70, (SdeRect) {20, 20, 30, 30});
+
+    run_well(fixture, &mask);
+    for (int y = 0; y < 70; y++) {
+        for (int x = 0; x < 90; x++) {
+            bool same = test_same_pixel(&fixture->source, &fixture->result, x, y);
+
+            g_assert_true(same == (mask.levels[y * 90 + x] <= 0.0f));
+        }
+    }
+    g_free((float *) mask.levels);
+}
+
+/* A soft pixel walks a shorter way under a level-map model, is blended under another.
+ */
+static void
+test_a_soft_mask_changes_less(Fixture *fixture, const void *level_map)
+{
+    SdeMask mask = test_mask_new(90, 70, (SdeRect) {0, 0, 90, 70});
+    double hard, soft;
+
+    fixture->fake.mean = 0.9f;
+    run_well(fixture, &mask);
+    hard = mean_change(fixture, 0);
+    for (int i = 0; i < 90 * 70; i++) {
+        ((float *) mask.levels)[i] = 0.4f;
+    }
+    fixture->fake.highest_theta = 0.0f;
+    run_well(fixture, &mask);
+    soft = mean_change(fixture, 0);
+    g_assert_cmpfloat(soft, >, 0.0);
+    g_assert_cmpfloat(soft, <, 0.6 * hard);
+    g_free((float *) mask.levels);
+}
+
+static void
+test_a_pointwise_result_does_not_depend_on_the_tiles(Fixture *fixture,
+                                                     const void *level_map)
+{
+    SdeImage whole = fixture->result;
+
+    fixture->params.sampling.sampler = SDE_SAMPLER_EULER_ANCESTRAL;
+    run_well(fixture, NULL);
+    fixture->result = test_picture_like(&fixture->source, 0.0f);
+    fixture->params.sampling.tile_size = 40;
+    run_well(fixture, NULL);
+    for (int y = 0; y < 70; y++) {
+        for (int x = 0; x < 90; x++) {
+            g_assert_cmpfloat_with_epsilon(
+                (double) test_pixel(&fixture->result, x, y)[2],
+                (double) test_pixel(&whole, x, y)[2], 1e-4);
+        }
+    }
+    g_free(whole.pixels);
+}
+
+/* The change comes up from the smaller size; the picture's fine detail stays. */
+static void
+test_a_smaller_working_size_keeps_fine_detail(Fixture *fixture, const void *level_map)
+{
+    set_picture(fixture, 256, 256);
+    for (int y = 0; y < 256; y++) {
+        for (int x = 0; x < 256; x++) {
+            float *pixel = (float *) test_pixel(&fixture->source, x, y);
+
+            pixel[0] = 0.5f + ((x + y) % 2 ? 0.2f : -0.2f);
+        }
+    }
+    fixture->params.sampling.max_side = 128;
+    fixture->fake.deviation = 0.0f;
+    run_well(fixture, NULL);
+    g_assert_cmpint((int) fixture->fake.n_pixels, ==, 4 * 128 * 128);
+    for (int x = 1; x < 256; x++) {
+        double step = (double) (test_pixel(&fixture->result, x, 9)[0] -
+                                test_pixel(&fixture->result, x - 1, 9)[0]);
+
+        g_assert_cmpfloat_with_epsilon(fabs(step), 0.4, 1e-4);
+    }
+}
+
+static void
+test_any_size_works(Fixture *fixture, const void *level_map)
+{
+    const int sizes[][2] = {{1, 1}, {7, 3}, {2, 200}, {65, 64}, {129, 31}};
+
+    for (size_t i = 0; i < G_N_ELEMENTS(sizes); i++) {
+        set_picture(fixture, sizes[i][0], sizes[i][1]);
+        fixture->params.keep_color = i % 2 ? 0.7 : 0.0;
+        fixture->params.sampling.max_side = i == 4 ? 50 : 0;
+        run_well(fixture, NULL);
+        for (int y = 0; y < sizes[i][1]; y++) {
+            float value = test_pixel(&fixture->result, sizes[i][0] - 1, y)[0];
+
+            g_assert_true(value > -0.5f && value < 1.5f);
+        }
+    }
+}
+
+static void
+test_failures_leave_the_result_untouched(Fixture *fixture, const void *level_map)
+{
+    g_autoptr(GCancellable) cancellable = g_cancellable_new();
+    SdeSpan span = {.end = 1.0, .cancellable = cancellable};
+    g_autoptr(GError) error = NULL;
+
+    fixture->fake.cancel_at_call_2 = cancellable;
+    g_assert_false(sde_restyle_run(&fixture->task, &fixture->source, NULL,
+                                   &fixture->params, &fixture->result, &span, &error));
+    g_assert_error(error, G_IO_ERROR, G_IO_ERROR_CANCELLED);
+    g_clear_error(&error);
+    fixture->task.memory_limit = 100000;
+    g_assert_false(sde_restyle_run(&fixture->task, &fixture->source, NULL,
+                                   &fixture->params, &fixture->result, NULL, &error));
+    g_assert_error(error, SDE_ERROR, SDE_ERROR_TOO_LARGE);
+    g_assert_cmpfloat(fixture->result.pixels[0], ==, -7.0f);
+}
+
+#define ADD(name, level_map, func) \
+    g_test_add("/restyle/" name, Fixture, level_map, set_up, func, tear_down)
+
+int
+main(int argc, char **argv)
+{
+    const char *yes = "level map";
+
+    g_test_init(&argc, &argv, NULL);
+    ADD("strength-0", yes, test_strength_0_is_a_copy);
+    ADD("evaluations/level-map", yes, test_steps_are_the_evaluations);
+    ADD("evaluations/ordinary", NULL, test_steps_are_the_evaluations);
+    ADD("t0", yes, test_the_walk_begins_at_t0);
+    ADD("class", yes, test_class_and_guidance_reach_the_model);
+    ADD("constant/level-map", yes, test_the_picture_becomes_what_the_denoiser_says);
+    ADD("constant/ordinary", NULL, test_the_picture_becomes_what_the_denoiser_says);
+    ADD("keep-color", yes, test_kept_color_keeps_the_means);
+    ADD("mask/level-map", yes, test_outside_the_mask_every_bit_is_kept);
+    ADD("mask/ordinary", NULL, test_outside_the_mask_every_bit_is_kept);
+    ADD("soft/level-map", yes, test_a_soft_mask_changes_less);
+    ADD("soft/ordinary", NULL, test_a_soft_mask_changes_less);
+    ADD("tiles", yes, test_a_pointwise_result_does_not_depend_on_the_tiles);
+    ADD("max-side", yes, test_a_smaller_working_size_keeps_fine_detail);
+    ADD("sizes/level-map", yes, test_any_size_works);
+    ADD("sizes/ordinary", NULL, test_any_size_works);
+    ADD("failures", yes, test_failures_leave_the_result_untouched);
+    return g_test_run();
+}
