@@ -546,8 +546,8 @@ sde_restyle(SdeModel *model, const SdeImage *source, const SdeMask *mask,
     }
     labelled = *params;
     labelled.style = style_to_class(model, params->style);
-    return sde_restyle_run(&session.task, source, mask, &labelled, result,
-                           &session.span, error);
+    return finish(&session, sde_restyle_run(&session.task, source, mask, &labelled,
+                                            result, &session.span, error));
 }
 
 double
