@@ -97,11 +97,10 @@ sde_arguments_add_tiles(GimpProcedure *procedure)
                           _("Side in pixels of the tiles that large pictures are cut "
                             "into; 0 lets the model and the memory decide"),
                           0, 4096, 0);
-    sde_arguments_add_int(
-        procedure, "tile-overlap", _("Tile o_verlap"),
-        _("How many pixels neighboring tiles share; 0 lets the model "
-          "decide"),
-        0, 1024, 0);
+    sde_arguments_add_int(procedure, "tile-overlap", _("Tile o_verlap"),
+                          _("How many pixels neighboring tiles share; 0 lets the model "
+                            "decide"),
+                          0, 1024, 0);
 }
 
 void
@@ -129,8 +128,9 @@ sde_arguments_add_common(GimpProcedure *procedure)
           "sdedit-models in your GIMP profile; empty for the model that comes with the "
           "plug-in"),
         "", G_PARAM_READWRITE);
-    sde_arguments_add_int(procedure, "threads", _("_Number of threads"),
-                          _("How many processor cores to use; 0 uses as many as GIMP may"), 0, 64, 0);
+    sde_arguments_add_int(
+        procedure, "threads", _("_Number of threads"),
+        _("How many processor cores to use; 0 uses as many as GIMP may"), 0, 64, 0);
     sde_arguments_add_int(procedure, "memory", _("Memor_y limit"),
                           _("Working memory in MiB; 0 allows a quarter of the "
                             "computer's memory"),

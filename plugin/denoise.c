@@ -84,7 +84,6 @@ const SdeProcedure sde_denoise_procedure = {
            "this computer's processor. The result is always the same for the same "
            "picture and values; the returned seed is 0."),
     .progress_title = N_("Removing noise"),
-    .icon_name = "sdedit-denoise",
     .region = SDE_REGION_SELECTION,
     .is_random = false,
     .main_arguments = main_arguments,

@@ -117,7 +117,6 @@ const SdeProcedure sde_inpaint_procedure = {
            "computer's processor. Pixels outside the (grown and feathered) area stay "
            "exactly as they are."),
     .progress_title = N_("Inpainting"),
-    .icon_name = "sdedit-inpaint",
     .region = SDE_REGION_HOLE,
     .is_random = true,
     .main_arguments = main_arguments,

@@ -23,7 +23,11 @@ G_DEFINE_FINAL_TYPE(SdePlugIn, sde_plug_in, GIMP_TYPE_PLUG_IN)
 static GList *
 query_procedures(GimpPlugIn *plug_in)
 {
+    g_autofree char *folder = g_path_get_dirname(gimp_get_progname());
+    g_autoptr(GFile) help = g_file_new_build_filename(folder, "help", NULL);
     GList *names = NULL;
+
+    gimp_plug_in_set_help_domain(plug_in, "sdedit", help);
 
     for (size_t i = 0; i < G_N_ELEMENTS(procedures); i++) {
         names = g_list_append(names, g_strdup(procedures[i]->name));

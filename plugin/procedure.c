@@ -138,6 +138,17 @@ run(GimpProcedure *procedure, GimpRunMode run_mode, GimpImage *image,
     return values;
 }
 
+/* By file, because a per-user installation adds nothing to the icon themes. */
+static void
+set_icon(GimpProcedure *procedure)
+{
+    g_autofree char *folder = g_path_get_dirname(gimp_get_progname());
+    g_autoptr(GFile) file =
+        g_file_new_build_filename(folder, "icons", "sdedit-symbolic.svg", NULL);
+
+    gimp_procedure_set_icon_file(procedure, file);
+}
+
 GimpProcedure *
 sde_procedure_new(GimpPlugIn *plug_in, const SdeProcedure *description)
 {
@@ -148,7 +159,7 @@ sde_procedure_new(GimpPlugIn *plug_in, const SdeProcedure *description)
     gimp_procedure_set_image_types(procedure, "RGB*, GRAY*");
     gimp_procedure_set_sensitivity_mask(procedure, GIMP_PROCEDURE_SENSITIVE_DRAWABLE);
     gimp_procedure_set_menu_label(procedure, _(description->menu_label));
-    gimp_procedure_set_icon_name(procedure, description->icon_name);
+    set_icon(procedure);
     /* Translators: translate the last part only; the rest is GIMP's own menu. */
     gimp_procedure_add_menu_path(procedure, _("<Image>/Filters/Diff_usion"));
     gimp_procedure_set_documentation(procedure, _(description->blurb),

@@ -39,7 +39,6 @@ typedef struct {
     const char *blurb;
     const char *help;
     const char *progress_title;
-    const char *icon_name;
     SdeRegion region;
     bool is_random;                       /* has the argument "seed" */
     const char *const *main_arguments;    /* always seen in the dialog */

@@ -90,7 +90,6 @@ const SdeProcedure sde_restyle_procedure = {
            "strength says how much of the picture is given up. The work is done on "
            "this computer's processor."),
     .progress_title = N_("Restyling"),
-    .icon_name = "sdedit-restyle",
     .region = SDE_REGION_SELECTION,
     .is_random = true,
     .main_arguments = main_arguments,
