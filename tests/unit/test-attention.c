@@ -43,7 +43,7 @@ attend(const Case *c, int n, int head, int query, double *scores, double *want)
     const int tokens = c->y.h * c->y.w;
     const float *sample = c->qkv.data + (size_t) n * tokens * 3 * inner;
     const float *q = sample + (size_t) query * 3 * inner + head * depth;
-    double sum = 0, max = -INFINITY;
+    double sum = 0, max = -HUGE_VAL;
 
     for (int t = 0; t < tokens; t++) {
         const float *k = sample + (size_t) t * 3 * inner + inner + head * depth;
