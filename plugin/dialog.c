@@ -131,10 +131,23 @@ fill(GimpProcedureDialog *dialog, const SdeProcedure *description)
     g_list_free(further_names);
 }
 
+/* The menu's label without its mnemonic and the dots that promise a dialog. */
+static char *
+make_title(GimpProcedure *procedure)
+{
+    char *title = gimp_strip_uline(gimp_procedure_get_menu_label(procedure));
+
+    if (g_str_has_suffix(title, "…")) {
+        title[strlen(title) - strlen("…")] = '\0';
+    }
+    return g_strchomp(title);
+}
+
 bool
 sde_dialog_run(const SdeProcedure *description, GimpProcedure *procedure,
                GimpProcedureConfig *config, GError **error)
 {
+    g_autofree char *title = make_title(procedure);
     GimpProcedureDialog *dialog;
     bool ok;
 
@@ -146,7 +159,7 @@ sde_dialog_run(const SdeProcedure *description, GimpProcedure *procedure,
         return false;
     }
     gimp_ui_init("sdedit");
-    dialog = GIMP_PROCEDURE_DIALOG(gimp_procedure_dialog_new(procedure, config, NULL));
+    dialog = GIMP_PROCEDURE_DIALOG(gimp_procedure_dialog_new(procedure, config, title));
     choose_widgets(dialog, procedure, description->main_arguments);
     choose_widgets(dialog, procedure, description->further_arguments);
     fill(dialog, description);

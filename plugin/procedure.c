@@ -74,6 +74,7 @@ make_layer(const SdeProcedure *description, const SdeSource *source,
     g_autofree char *name = NULL;
     g_autofree char *record = NULL;
 
+    gimp_progress_init(_(description->progress_title));
     g_object_get(config, "model", &model, NULL);
     job->model_folder = sde_models_find(model, error);
     if (job->model_folder == NULL ||

@@ -116,7 +116,6 @@ sde_run_job(const SdeProcedure *procedure, SdeJob *job, GimpImage *image,
     job->run.progress = note_progress;
     job->run.user_data = &run;
 
-    gimp_progress_init(_(procedure->progress_title));
     timer = g_timeout_add(POLL_MS, show_progress, &run);
     thread = g_thread_new("sdedit", work, &run);
     g_main_loop_run(run.loop);

@@ -3,7 +3,8 @@
 
 #include "procedure.h"
 
-/* Loads the model and computes; meanwhile shows progress in GIMP. Returns when the job
+/* Loads the model and computes; meanwhile shows progress in GIMP, which has
+ * been told to expect some. Returns when the job
  * is done or has failed. */
 bool sde_run_job(const SdeProcedure *procedure, SdeJob *job, GimpImage *image,
                  GError **error);

@@ -1,15 +1,17 @@
 """Runs one script in one real gimp-console session with a private profile and judges it.
 
-usage: session.py PLUGIN_FOLDER SCRIPT --gimp-library DIR [--model DIR] [--gimp PROGRAM]
+usage: session.py PLUGIN_FOLDER SCRIPT --gimp-library DIR [--model DIR] [--display]
+                  [--gimp PROGRAM]
 
 PLUGIN_FOLDER is the built plug-in (build/plugin/sdedit), --gimp-library what pkg-config
-calls gimplibdir. Without --model the plug-in's model is a tiny random one. SCRIPT is a .py (python-fu) or
+calls gimplibdir. --gimp names a GIMP with windows when --display is given. Without --model the plug-in's model is a tiny random one. SCRIPT is a .py (python-fu) or
 .scm (Script-Fu) file beside this one; it writes one line per case, `ok NAME` or
 `failed NAME: why`, and `done` at the end, to the file named by SDEDIT_REPORT. Exit code
 77: no gimp-console here. SPDX-License-Identifier: GPL-3.0-or-later
 """
 
 import argparse
+import contextlib
 import os
 import pathlib
 import re
@@ -81,7 +83,9 @@ def batch_arguments(script, report):
 
 def run_gimp(gimp, script, environment):
     interpreter, code = batch_arguments(script, environment["SDEDIT_REPORT"])
-    command = [gimp, "-i", "-d", "-s", "--quit"]
+    command = [gimp, "-s", "--quit"]
+    if "DISPLAY" not in environment:
+        command += ["-i", "-d"]
     command += [f"--batch-interpreter={interpreter}", "-b", code]
     return subprocess.run(
         command,
@@ -93,6 +97,22 @@ def run_gimp(gimp, script, environment):
         errors="replace",
         timeout=TIMEOUT_S,
     )
+
+
+@contextlib.contextmanager
+def virtual_display(environment):
+    """Xvfb on a free display number, for as long as the context lasts."""
+    reading, writing = os.pipe()
+    command = ["Xvfb", "-screen", "0", "1280x900x24", "-displayfd", str(writing)]
+    server = subprocess.Popen(command, pass_fds=[writing], stderr=subprocess.DEVNULL)
+    os.close(writing)
+    try:
+        with os.fdopen(reading) as pipe:
+            environment["DISPLAY"] = ":" + pipe.readline().strip()
+        yield
+    finally:
+        server.terminate()
+        server.wait()
 
 
 def judge(report, result):
@@ -117,13 +137,16 @@ def main():
     parser.add_argument("plugin_folder", type=pathlib.Path)
     parser.add_argument("script")
     parser.add_argument("--model", type=pathlib.Path)
-    parser.add_argument("--gimp", default=shutil.which("gimp-console"))
+    parser.add_argument("--display", action="store_true", help="run in an Xvfb of its own")
+    parser.add_argument("--gimp", default="gimp-console")
     parser.add_argument("--gimp-library", type=pathlib.Path, required=True)
     arguments = parser.parse_args()
 
-    if not arguments.gimp:
-        print("skipped: there is no gimp-console on this machine")
-        return 77
+    needed = [arguments.gimp] + (["Xvfb", "xdotool"] if arguments.display else [])
+    for program in needed:
+        if not shutil.which(program):
+            print(f"skipped: there is no {program} on this machine")
+            return 77
     if arguments.model and not (arguments.model / "model_index.json").exists():
         print(f"skipped: there is no model in {arguments.model}")
         return 77
@@ -134,7 +157,11 @@ def main():
             model = root / "tiny"
             tiny_model.write(model)
         environment = make_profile(root, arguments, model.resolve())
-        result = run_gimp(arguments.gimp, HERE / arguments.script, environment)
+        display = contextlib.nullcontext()
+        if arguments.display:
+            display = virtual_display(environment)
+        with display:
+            result = run_gimp(arguments.gimp, HERE / arguments.script, environment)
         n_ok, reasons = judge(root / "report", result)
     print(f"{n_ok} cases passed")
     if reasons:
