@@ -1,5 +1,5 @@
-/* The golden suite: runs every case below the folders given. Exit code 77 (skipped) when
- * a folder does not exist: the large set is not part of this repository.
+/* The golden suite: runs every case below the folders given. Exit code 77 (skipped)
+ * when a folder does not exist: the large set is not part of this repository.
  * SPDX-License-Identifier: GPL-3.0-or-later */
 #include <glib.h>
 #include <stdlib.h>
