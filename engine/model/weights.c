@@ -490,18 +490,33 @@ read_widened(const Entry *entry, float *out, GError **error)
     return true;
 }
 
-bool
-sde_weights_read(SdeWeights *weights, const char *name, const int *shape, int rank,
-                 float *out, GError **error)
+static Entry *
+find_checked(const SdeWeights *weights, const char *name, const int *shape, int rank,
+             GError **error)
 {
     Entry *entry = g_hash_table_lookup(weights->by_name, name);
 
     if (entry == NULL) {
         g_set_error(error, SDE_ERROR, SDE_ERROR_FORMAT, "tensor '%s' is missing", name);
-        return false;
+        return NULL;
     }
-    if (!check_shape(entry->info, shape, rank, error) ||
-        !read_widened(entry, out, error)) {
+    return check_shape(entry->info, shape, rank, error) ? entry : NULL;
+}
+
+bool
+sde_weights_check(const SdeWeights *weights, const char *name, const int *shape,
+                  int rank, GError **error)
+{
+    return find_checked(weights, name, shape, rank, error) != NULL;
+}
+
+bool
+sde_weights_read(SdeWeights *weights, const char *name, const int *shape, int rank,
+                 float *out, GError **error)
+{
+    Entry *entry = find_checked(weights, name, shape, rank, error);
+
+    if (entry == NULL || !read_widened(entry, out, error)) {
         return false;
     }
     entry->was_read = true;

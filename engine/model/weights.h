@@ -20,6 +20,11 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(SdeWeights, sde_weights_free)
 bool sde_weights_is_pickle_name(const char *path);
 
 bool sde_weights_has(const SdeWeights *weights, const char *name);
+/* Is the tensor there, and of this shape? Ask before allocating what a config claims:
+ * the answer bounds it by the size of the file. SDE_ERROR_FORMAT as from
+ * sde_weights_read. */
+bool sde_weights_check(const SdeWeights *weights, const char *name, const int *shape,
+                       int rank, GError **error);
 /* Copies the tensor, widened to float32; refuses non-finite values (SDE_ERROR_NUMERIC).
  * SDE_ERROR_FORMAT names the tensor, the shape expected and the shape found. Where the
  * values themselves are at fault, part of `out` has been written. */

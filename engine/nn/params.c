@@ -20,13 +20,17 @@ alloc_zeroed(SdeParams *params, size_t n_floats)
     return data;
 }
 
+/* A dry run only looks whether the tensor is there: a config that claims more than its
+ * file holds is refused before anything is allocated for it. */
 static bool
 read_tensor(SdeParams *params, const char *name, const char *part, const int *shape,
             int rank, float *out, GError **error)
 {
     g_autofree char *full = g_strconcat(name, ".", part, NULL);
 
-    return sde_weights_read(params->weights, full, shape, rank, out, error);
+    return sde_params_is_dry(params)
+               ? sde_weights_check(params->weights, full, shape, rank, error)
+               : sde_weights_read(params->weights, full, shape, rank, out, error);
 }
 
 /* Linear layers were 1×1 convolutions in older files. */
@@ -47,15 +51,18 @@ load_part(SdeParams *params, const char *name, int rank, int cout, int first,
 {
     const SdeConvShape *s = &conv->shape;
     const int shape[4] = {cout, s->cin, s->side, s->side};
-    const size_t count = (size_t) cout * s->cin * s->side * s->side;
+    const bool dry = sde_params_is_dry(params);
+    const size_t count = dry ? 0 : (size_t) cout * s->cin * s->side * s->side;
     g_autofree float *weights = g_new(float, count);
-    g_autofree float *bias = g_new(float, cout);
+    g_autofree float *bias = g_new(float, dry ? 0 : cout);
 
     if (!read_tensor(params, name, "weight", shape, rank, weights, error) ||
         !read_tensor(params, name, "bias", shape, 1, bias, error)) {
         return false;
     }
-    sde_conv_prepare(conv, weights, bias, cout, first);
+    if (!dry) {
+        sde_conv_prepare(conv, weights, bias, cout, first);
+    }
     return true;
 }
 
@@ -71,8 +78,7 @@ bool
 sde_params_load_conv(SdeParams *params, const char *name, SdeConv *conv, GError **error)
 {
     alloc_conv(params, conv);
-    return sde_params_is_dry(params) ||
-           load_part(params, name, 4, conv->shape.cout, 0, conv, error);
+    return load_part(params, name, 4, conv->shape.cout, 0, conv, error);
 }
 
 bool
@@ -82,7 +88,7 @@ sde_params_load_linear(SdeParams *params, const char *const *names, int n_names,
     const int cout = conv->shape.cout / n_names;
 
     alloc_conv(params, conv);
-    for (int i = 0; i < n_names && !sde_params_is_dry(params); i++) {
+    for (int i = 0; i < n_names; i++) {
         const int rank = find_linear_rank(params, names[i]);
 
         if (!load_part(params, names[i], rank, cout, i * cout, conv, error)) {
@@ -99,9 +105,8 @@ sde_params_load_norm(SdeParams *params, const char *name, SdeNorm *norm, GError 
 
     norm->gain = alloc_zeroed(params, (size_t) norm->channels);
     norm->bias = alloc_zeroed(params, (size_t) norm->channels);
-    return sde_params_is_dry(params) ||
-           (read_tensor(params, name, "weight", shape, 1, norm->gain, error) &&
-            read_tensor(params, name, "bias", shape, 1, norm->bias, error));
+    return read_tensor(params, name, "weight", shape, 1, norm->gain, error) &&
+           read_tensor(params, name, "bias", shape, 1, norm->bias, error);
 }
 
 bool
@@ -111,8 +116,7 @@ sde_params_load_table(SdeParams *params, const char *name, int rows, int cols,
     const int shape[2] = {rows, cols};
 
     *table = alloc_zeroed(params, (size_t) rows * cols);
-    return sde_params_is_dry(params) ||
-           read_tensor(params, name, "weight", shape, 2, *table, error);
+    return read_tensor(params, name, "weight", shape, 2, *table, error);
 }
 
 SdeConv

@@ -1,7 +1,8 @@
 /* Takes a network's tensors from a file and prepares them for the kernels.
  *
- * Loading runs twice over the same code: over a dry arena, which counts, and over a
- * real one of that size, which is then the network's only large allocation.
+ * Loading runs twice over the same code: over a dry arena, which counts and checks that
+ * every tensor is there, and over a real one of that size, which is then the network's
+ * only large allocation.
  * SPDX-License-Identifier: GPL-3.0-or-later */
 #pragma once
 

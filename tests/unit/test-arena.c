@@ -110,6 +110,27 @@ test_overfull_arena_aborts(void)
     g_test_trap_assert_failed();
 }
 
+/* Only ASan can tell; it then ends the process. */
+static void
+test_released_memory_is_poisoned_under_asan(void)
+{
+#ifdef __SANITIZE_ADDRESS__
+    if (g_test_subprocess()) {
+        g_autoptr(SdeArena) arena = sde_arena_new(4096, NULL);
+        volatile float *block = sde_arena_alloc(arena, 16);
+
+        sde_arena_release(arena, 0);
+        block[3] = 1;
+        return;
+    }
+    g_test_trap_subprocess(NULL, 0, G_TEST_SUBPROCESS_DEFAULT);
+    g_test_trap_assert_failed();
+    g_test_trap_assert_stderr("*use-after-poison*");
+#else
+    g_test_skip("not built with address sanitizer");
+#endif
+}
+
 static void
 test_empty_arena_is_fine(void)
 {
@@ -133,6 +154,8 @@ main(int argc, char **argv)
     g_test_add_func("/arena/absurd-capacity-is-an-error",
                     test_absurd_capacity_is_an_error);
     g_test_add_func("/arena/overfull-arena-aborts", test_overfull_arena_aborts);
+    g_test_add_func("/arena/released-memory-is-poisoned-under-asan",
+                    test_released_memory_is_poisoned_under_asan);
     g_test_add_func("/arena/empty-arena-is-fine", test_empty_arena_is_fine);
     return g_test_run();
 }

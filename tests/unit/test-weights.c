@@ -197,6 +197,7 @@ test_missing_tensor_is_named(void)
         sde_weights_read(weights, "conv_in.weight", &shape, 1, &out, &error));
     g_assert_error(error, SDE_ERROR, SDE_ERROR_FORMAT);
     g_assert_nonnull(strstr(error->message, "'conv_in.weight'"));
+    g_assert_false(sde_weights_check(weights, "conv_in.weight", &shape, 1, NULL));
     g_assert_true(out == 77);
 }
 
@@ -228,6 +229,8 @@ test_unread_tensors_are_named(void)
     float out[6];
 
     g_assert_true(sde_weights_read(weights, "a", (int[]) {2, 3}, 2, out, NULL));
+    g_assert_true(
+        sde_weights_check(weights, "b", (int[]) {4}, 1, NULL)); /* no reading */
     g_assert_false(sde_weights_check_all_read(weights, &error));
     g_assert_error(error, SDE_ERROR, SDE_ERROR_FORMAT);
     g_assert_nonnull(strstr(error->message, "'b'"));
