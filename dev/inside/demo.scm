@@ -1,5 +1,7 @@
 ; The GIMP half of dev/demo: one image, three procedures. inside/demo defines before
 ;   out     the folder with photo.png and noisy.png, which gets the results
+;   model   a model's folder, or "" for the one that comes with the plug-in
+;   style   a style that the model knows
 ;   object  outline of a thing to remove: a vector x y x y ... in parts of width and height
 ;
 ; SPDX-License-Identifier: GPL-3.0-or-later
@@ -74,7 +76,8 @@
         (timed "inpaint: a thing removed (plug-in-sdedit-inpaint)"
                (lambda ()
                  (car (plug-in-sdedit-inpaint #:run-mode RUN-NONINTERACTIVE #:image image
-                                              #:drawables (vector photo) #:seed 1)))))
+                                              #:drawables (vector photo)
+                                              #:model model #:seed 1)))))
   (gimp-selection-none image)
   (save image "removed.png" photo result)
 
@@ -89,7 +92,7 @@
                (lambda ()
                  (car (plug-in-sdedit-inpaint #:run-mode RUN-NONINTERACTIVE #:image image
                                               #:drawables (vector damaged)
-                                              #:grow 3 #:feather 2 #:seed 1)))))
+                                              #:model model #:grow 3 #:feather 2 #:seed 1)))))
   (gimp-selection-none image)
   (save image "repaired.png" damaged result)
 
@@ -101,7 +104,8 @@
         (timed "denoise: noise level estimated (plug-in-sdedit-denoise)"
                (lambda ()
                  (car (plug-in-sdedit-denoise #:run-mode RUN-NONINTERACTIVE #:image image
-                                              #:drawables (vector noisy))))))
+                                              #:drawables (vector noisy)
+                                              #:model model)))))
   (save image "denoised.png" noisy result)
 
   ; The same place, painted.
@@ -109,7 +113,7 @@
         (timed (string-append "restyle: " style " (plug-in-sdedit-restyle)")
                (lambda ()
                  (car (plug-in-sdedit-restyle #:run-mode RUN-NONINTERACTIVE #:image image
-                                              #:drawables (vector photo)
+                                              #:drawables (vector photo) #:model model
                                               #:style style #:strength 0.5 #:seed 1)))))
   (save image "restyled.png" photo result)
 

@@ -10,8 +10,8 @@ use_profile()
 
     mkdir -p "$profile"/{home,gimp/plug-ins,temporary,cache,run}
     chmod 700 "$profile/run"
-    rm -rf "$profile/gimp/plug-ins/sdedit"
-    cp -rL build/plugin/sdedit "$profile/gimp/plug-ins/sdedit"
+    # The build folder has the tree of an installed plug-in.
+    ln -sfn "$PWD/build/plugin/sdedit" "$profile/gimp/plug-ins/sdedit"
     export HOME=$profile/home
     export XDG_CONFIG_HOME=$HOME/.config XDG_DATA_HOME=$HOME/.local/share
     export XDG_CACHE_HOME=$HOME/.cache XDG_RUNTIME_DIR=$profile/run
