@@ -1,11 +1,13 @@
 #!/usr/bin/env python3
-"""Write the golden case of a model: what its network must return, to the last digits.
+"""Write the golden cases of a model: what it must return, to the last digits.
 
-    python3 models/golden.py models/default tests/golden/default_unet
+    python3 models/golden.py models/default tests/golden/default_unet \\
+        tests/golden/default_denoiser
 
-Two samples of different classes, fractional timesteps and level maps go through the
-network; one has a clean half. The tolerance is 16 times the difference between float32
-and float64, at least 4e-6 of the largest value.
+The first is about the network: two samples of different classes, fractional timesteps
+and level maps; one has a clean half. The second is about a picture with an angle per
+pixel and guidance: x_t in, x0 out. The tolerance is 16 times the difference between
+float32 and float64, at least 4e-6 of the largest value.
 """
 
 import argparse
@@ -19,7 +21,7 @@ from safetensors.torch import save_file
 from torch.nn import functional as F
 
 from sdedit_models import folder
-from sdedit_models.levels import PATCH, timestep_of
+from sdedit_models.levels import NONE_CLASS, PATCH, predict_x0, timestep_of
 
 HEIGHT, WIDTH = 24, 32  # of what the network sees; twice that in pixels
 LABELS = [0, 4]
@@ -76,6 +78,62 @@ def tolerance(single, double):
     }
 
 
+def make_picture():
+    """x_t [1, 3, h, w] and angles [1, 1, h, w]: a clean border around two levels."""
+    seeded = torch.Generator().manual_seed(2)
+    h, w = HEIGHT * PATCH, WIDTH * PATCH
+    coarse = torch.rand(1, 3, 6, 8, generator=seeded) * 2 - 1
+    x0 = F.interpolate(coarse, size=(h, w), mode="bilinear")
+    angles = torch.zeros(1, 1, h, w)
+    angles[..., 5:40, 9:50] = 0.7
+    angles[..., 11:30, 20:61] = 1.1
+    noise = torch.randn(x0.shape, generator=seeded)
+    return angles.cos() * x0 + angles.sin() * noise, angles
+
+
+@torch.inference_mode()
+def guided_x0(net, x_t, angles, label, guidance):
+    """x0 with classifier-free guidance, as the engine's denoiser gives it."""
+    of = [
+        predict_x0(net, x_t, angles, torch.tensor([c])) for c in (NONE_CLASS, label)
+    ]
+    return of[0] + guidance * (of[1] - of[0])
+
+
+def write_denoiser_case(model, case):
+    torch.set_num_threads(1)
+    net = folder.load_folder(model)
+    x_t, angles = make_picture()
+    params = {"class_label": LABELS[1], "guidance": 1.5}
+    single = guided_x0(net, x_t, angles, params["class_label"], params["guidance"])
+    double = guided_x0(copy.deepcopy(net).double(), x_t.double(), angles.double(),
+                       params["class_label"], params["guidance"])
+
+    case = Path(case)
+    case.mkdir(parents=True, exist_ok=True)
+    tensors = {"x": x_t.contiguous(), "theta": angles, "x0": single.contiguous()}
+    description = {
+        "case": case.name,
+        "kind": "denoiser",
+        "what": "the default model: an angle per pixel, a class, guidance",
+        "reference": {"torch": torch.__version__, "device": "cpu",
+                      "compute_dtype": "float32"},
+        "how_to_check": "x0 of x where each pixel has the angle theta, with guidance "
+                        "from the class none to class_label",
+        "model": os.path.relpath(model, case.parent),
+        "params": params,
+        "tensors": {
+            name: {"role": "output" if name == "x0" else "input",
+                   "shape": list(tensor.shape), "dtype": "float32"}
+            for name, tensor in tensors.items()
+        },
+        "tolerance": {"x0": tolerance(single, double)},
+    }
+    (case / "case.json").write_text(json.dumps(description, indent=1) + "\n")
+    save_file(tensors, case / "tensors.safetensors")
+    print(case.name, description["tolerance"]["x0"])
+
+
 def write_case(model, case):
     torch.set_num_threads(1)
     net = folder.load_folder(model)
@@ -118,9 +176,12 @@ def main():
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("model", help="model folder")
-    parser.add_argument("case", help="folder of the case")
+    parser.add_argument("case", help="folder of the network's case")
+    parser.add_argument("denoiser_case", nargs="?", help="folder of the picture's case")
     args = parser.parse_args()
     write_case(args.model, args.case)
+    if args.denoiser_case:
+        write_denoiser_case(args.model, args.denoiser_case)
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ static const Kind kinds[] = {
     {"scheduler", sde_golden_run_scheduler},
     {"repaint_scheduler", sde_golden_run_repaint_scheduler},
     {"unet2d", sde_golden_run_unet2d},
+    {"denoiser", sde_golden_run_denoiser},
     {"pixel", sde_golden_run_pixel},
     {"pixel_pipeline", sde_golden_run_pixel_pipeline},
 };
