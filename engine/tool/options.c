@@ -20,7 +20,7 @@ typedef struct {
     char **names;
 } Raw;
 
-#define NOT_GIVEN   (-1)
+#define NOT_GIVEN   G_MININT
 #define MAX_THREADS 256
 #define INFO_SIDE   512 /* pixels */
 
@@ -323,11 +323,17 @@ read_memory(const Raw *raw, size_t *limit, GError **error)
 }
 
 static bool
+is_given(double value)
+{
+    return value != (double) NOT_GIVEN;
+}
+
+static bool
 read_sampling(const Raw *raw, double strength, SdeSampling *sampling, GError **error)
 {
     *sampling =
         (SdeSampling) {.n_steps = raw->steps,
-                       .strength = raw->strength < 0.0 ? strength : raw->strength,
+                       .strength = is_given(raw->strength) ? raw->strength : strength,
                        .eta = raw->eta,
                        .tile_size = raw->tile,
                        .tile_overlap = raw->overlap,
@@ -347,11 +353,10 @@ check_threads(const Raw *raw, GError **error)
     return false;
 }
 
-/* -1 is "not given" only inside: a user's -1 is out of range like any other. */
 static bool
 check_strength(const Raw *raw, GError **error)
 {
-    if (raw->strength == NOT_GIVEN || (raw->strength >= 0.0 && raw->strength <= 1.0)) {
+    if (!is_given(raw->strength) || (raw->strength >= 0.0 && raw->strength <= 1.0)) {
         return true;
     }
     g_set_error(error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE,
@@ -374,7 +379,7 @@ read_tasks(const Raw *raw, SdeOptions *options, GError **error)
     options->restyle.guidance = raw->guidance;
     options->restyle.keep_color = raw->keep_color;
     *denoise =
-        (SdeDenoiseParams) {.strength = raw->strength < 0.0 ? 1.0 : raw->strength,
+        (SdeDenoiseParams) {.strength = is_given(raw->strength) ? raw->strength : 1.0,
                             .luminance = raw->luminance,
                             .color = raw->color,
                             .keep_grain = raw->keep_grain,

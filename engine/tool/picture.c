@@ -1,14 +1,17 @@
 /* Pictures in files, through GEGL.
  *
  * GEGL's loaders and savers report trouble only as log messages, so these are caught
- * while they work: the first one is the error.
+ * while they work: the first one is the error. The libraries below them write straight
+ * to stderr, which is closed to them.
  * SPDX-License-Identifier: GPL-3.0-or-later */
 #include "tool/picture.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <glib/gstdio.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #define MAGIC_BYTES 8
 
@@ -39,14 +42,42 @@ note_message(const char *domain, GLogLevelFlags level, const char *message, void
     }
 }
 
+/* Points stderr to nowhere; returns what it pointed to. */
+static int
+mute_stderr(void)
+{
+    int kept = dup(STDERR_FILENO), nowhere = g_open("/dev/null", O_WRONLY, 0);
+
+    fflush(stderr);
+    if (kept >= 0 && nowhere >= 0) {
+        dup2(nowhere, STDERR_FILENO);
+    }
+    if (nowhere >= 0) {
+        close(nowhere);
+    }
+    return kept;
+}
+
+static void
+restore_stderr(int kept)
+{
+    fflush(stderr);
+    if (kept >= 0) {
+        dup2(kept, STDERR_FILENO);
+        close(kept);
+    }
+}
+
 /* Runs a node and returns what it complained about, or NULL. */
 static char *
 process(GeglNode *node)
 {
     char *complaint = NULL;
     GLogFunc before = g_log_set_default_handler(note_message, &complaint);
+    int kept = mute_stderr();
 
     gegl_node_process(node);
+    restore_stderr(kept);
     g_log_set_default_handler(before, NULL);
     return complaint;
 }
@@ -106,8 +137,8 @@ load_buffer(const char *path, GError **error)
         return buffer;
     }
     g_clear_object(&buffer);
-    g_set_error(error, SDE_ERROR, SDE_ERROR_FORMAT, "cannot read '%s': %s", path,
-                complaint != NULL ? complaint : "the file is damaged");
+    g_set_error(error, SDE_ERROR, SDE_ERROR_FORMAT,
+                "cannot read '%s': the file is damaged or incomplete", path);
     return NULL;
 }
 

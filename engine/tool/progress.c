@@ -4,10 +4,13 @@
  * for the signals instead. SPDX-License-Identifier: GPL-3.0-or-later */
 #include "tool/progress.h"
 
+#include <glib-unix.h>
 #include <math.h>
 #include <signal.h>
 #include <stdio.h>
 #include <unistd.h>
+
+#define EXIT_INTERRUPTED 130 /* as shells report it */
 
 void
 sde_terminal_init(SdeTerminal *terminal, const char *title, bool quiet)
@@ -50,35 +53,43 @@ sde_terminal_clear(SdeTerminal *terminal)
     }
 }
 
-static void
-fill_signals(sigset_t *signals)
+/* The second signal is for a run that does not stop. */
+static gboolean
+answer_signal(void *data)
 {
-    sigemptyset(signals);
-    sigaddset(signals, SIGINT);
-    sigaddset(signals, SIGTERM);
+    GCancellable *cancellable = data;
+
+    if (g_cancellable_is_cancelled(cancellable)) {
+        _exit(EXIT_INTERRUPTED);
+    }
+    g_cancellable_cancel(cancellable);
+    return G_SOURCE_CONTINUE;
 }
 
-/* The second signal is for a run that does not stop. */
 static void *
 wait_for_signals(void *data)
 {
-    GCancellable *cancellable = data;
-    sigset_t signals;
-    int signal_number;
+    GMainContext *context = data;
 
-    fill_signals(&signals);
-    sigwait(&signals, &signal_number);
-    g_cancellable_cancel(cancellable);
-    sigwait(&signals, &signal_number);
-    _exit(128 + signal_number);
+    for (;;) {
+        g_main_context_iteration(context, TRUE);
+    }
+    return NULL;
 }
 
 void
 sde_terminal_watch_signals(GCancellable *cancellable)
 {
-    sigset_t signals;
+    const int signals[] = {SIGINT, SIGTERM};
+    GMainContext *context = g_main_context_new();
 
-    fill_signals(&signals);
-    pthread_sigmask(SIG_BLOCK, &signals, NULL);
-    g_thread_unref(g_thread_new("signals", wait_for_signals, cancellable));
+    for (size_t i = 0; i < G_N_ELEMENTS(signals); i++) {
+        GSource *source = g_unix_signal_source_new(signals[i]);
+
+        g_source_set_callback(source, answer_signal, g_object_ref(cancellable),
+                              g_object_unref);
+        g_source_attach(source, context);
+        g_source_unref(source);
+    }
+    g_thread_unref(g_thread_new("signals", wait_for_signals, context));
 }

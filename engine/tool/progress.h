@@ -15,7 +15,5 @@ void sde_terminal_show(const SdeProgress *progress, void *data);
 /* Wipes the line. */
 void sde_terminal_clear(SdeTerminal *terminal);
 
-/* Turns SIGINT and SIGTERM into a cancelled GCancellable. Call before any thread
- * starts: all of them inherit that these signals are answered by one thread of their
- * own. */
+/* From now on SIGINT and SIGTERM cancel this; a second one ends the process. */
 void sde_terminal_watch_signals(GCancellable *cancellable);

@@ -1,0 +1,279 @@
+"""The command-line tool as a user meets it. Usage: test-tool.py SDEDIT WRITE_TINY_MODEL
+
+SPDX-License-Identifier: GPL-3.0-or-later
+"""
+
+import math
+import os
+import pty
+import random
+import select
+import signal
+import subprocess
+import sys
+import tempfile
+
+from pictures import (png_chunks, read_float_tiff, read_png, write_float_tiff, write_png)
+
+TOOL, WRITER = sys.argv[1:3]
+WIDTH, HEIGHT = 61, 43
+HOLE = (20, 12, 35, 30)  # left, top, right, bottom
+CANCELLED = 130
+
+folder = tempfile.mkdtemp(prefix="sdedit-tool-")
+
+
+def path(name):
+    return os.path.join(folder, name)
+
+
+def sdedit(*args, expect=0):
+    """Runs the tool; returns what it wrote to stderr."""
+    done = subprocess.run([TOOL, *args], capture_output=True, text=True)
+    assert done.returncode == expect, "%s: exit code %d, stderr: %s" % (
+        " ".join(args), done.returncode, done.stderr)
+    return done.stderr
+
+
+def run(command, *args, **more):
+    return sdedit(command, *args, "--model", path("model"), "--threads", "2", **more)
+
+
+def fails(word, *args, code=1):
+    """One line on stderr with `word` in it, and nothing written."""
+    before = sorted(os.listdir(folder))
+    said = run(*args, expect=code)
+    assert said.count("\n") == 1 and said.startswith("sdedit: "), repr(said)
+    assert word in said, "'%s' is not in %r" % (word, said)
+    assert sorted(os.listdir(folder)) == before, "something was written"
+
+
+def samples(channels, top, seed=1):
+    rng = random.Random(seed)
+    return [
+        min(top, max(0, round(top * (0.5 + 0.3 * math.sin(x / 9 + y / 7 + c) + rng.gauss(0, 0.05)))))
+        for y in range(HEIGHT) for x in range(WIDTH) for c in range(channels)
+    ]
+
+
+def in_hole(i, channels):
+    x, y = i // channels % WIDTH, i // channels // WIDTH
+    return HOLE[0] <= x < HOLE[2] and HOLE[1] <= y < HOLE[3]
+
+
+def make_files():
+    os.mkdir(path("model"))
+    subprocess.run([WRITER, path("model")], check=True)
+    for channels in (1, 2, 3, 4):
+        write_png(path("u8-%d.png" % channels), WIDTH, HEIGHT, channels, samples(channels, 255))
+        write_png(path("u16-%d.png" % channels), WIDTH, HEIGHT, channels,
+                  samples(channels, 65535), bits=16)
+    values = [4 * v / 255 - 1 for v in samples(3, 255)]
+    write_float_tiff(path("float.tif"), WIDTH, HEIGHT, 3, values)
+    mask = [255 if in_hole(i, 1) else 0 for i in range(WIDTH * HEIGHT)]
+    write_png(path("mask.png"), WIDTH, HEIGHT, 1, mask)
+    write_png(path("empty.png"), WIDTH, HEIGHT, 1, [0] * (WIDTH * HEIGHT))
+    write_png(path("small.png"), 8, 8, 1, [255] * 64)
+    write_png(path("dot.png"), 1, 1, 3, [10, 20, 30])
+    rgba = [v for m in mask for v in (m, m, m, 0)]  # transparent: alpha must not matter
+    write_png(path("mask-rgba.png"), WIDTH, HEIGHT, 4, rgba)
+    with open(path("text.png"), "w") as file:
+        file.write("this is not a picture at all\n")
+    with open(path("u8-3.png"), "rb") as file, open(path("cut.png"), "wb") as cut:
+        cut.write(file.read()[:3000])
+
+
+# ---- what works -----------------------------------------------------------------------
+
+
+def test_precision_and_alpha_are_kept():
+    for bits in (8, 16):
+        for channels in (1, 2, 3, 4):
+            name = "u%d-%d.png" % (bits, channels)
+            said = run("denoise", path(name), path("out.png"), "--sigma", "20")
+            assert said == "", said
+            before, after = read_png(path(name)), read_png(path("out.png"))
+            assert before[:3] == after[:3] and before[4] == after[4], name
+            assert before[3] != after[3], name + " did not change"
+            if channels in (2, 4):
+                assert before[3][channels - 1 :: channels] == after[3][channels - 1 :: channels]
+    os.unlink(path("out.png"))
+
+
+def test_outside_the_mask_every_bit_is_kept():
+    for mask in ("mask.png", "mask-rgba.png"):
+        for name in ["u%d-%d.png" % (b, c) for b in (8, 16) for c in (1, 2, 3, 4)]:
+            run("inpaint", path(name), path(mask), path("out.png"), "--steps", "2")
+            before, after = read_png(path(name)), read_png(path("out.png"))
+            for i, (a, b) in enumerate(zip(before[3], after[3])):
+                assert a == b or in_hole(i, before[2]), "%s, sample %d" % (name, i)
+            assert before[3] != after[3], name + " did not change"
+    os.unlink(path("out.png"))
+
+
+def test_float_tiff_keeps_values_out_of_range():
+    run("inpaint", path("float.tif"), path("mask.png"), path("out.tif"), "--steps", "2")
+    before, after = read_float_tiff(path("float.tif")), read_float_tiff(path("out.tif"))
+    assert before[:3] == after[:3]
+    assert max(before[3]) > 1.5 and min(before[3]) < -0.2
+    for i, (a, b) in enumerate(zip(before[3], after[3])):
+        assert a == b or in_hole(i, 3), "sample %d" % i
+        assert not in_hole(i, 3) or -1e-3 <= b <= 1.001
+    os.unlink(path("out.tif"))
+
+
+def test_strength_0_copies():
+    for command, extra in (("denoise", []), ("inpaint", [path("mask.png")]), ("restyle", [])):
+        run(command, path("u16-4.png"), *extra, path("out.png"), "--strength", "0")
+        assert read_png(path("u16-4.png")) == read_png(path("out.png")), command
+    os.unlink(path("out.png"))
+
+
+def test_seed_decides_and_threads_do_not():
+    def picture(*args):
+        sdedit("restyle", path("u8-3.png"), path("out.png"), "--model", path("model"), "--steps",
+               "2", "--style", "blue", "--guidance", "1.5", *args)
+        return read_png(path("out.png"))
+
+    first = picture("--seed", "4", "--threads", "1")
+    assert first == picture("--seed", "4", "--threads", "3")
+    assert first != picture("--seed", "5")
+    os.unlink(path("out.png"))
+
+
+def test_every_file_type_and_a_single_pixel():
+    for name, magic in (("o.jpg", b"\xff\xd8"), ("o.JPEG", b"\xff\xd8"), ("o.tiff", b"II")):
+        run("denoise", path("u8-3.png"), path(name), "--sigma", "10")
+        with open(path(name), "rb") as file:
+            assert file.read(2) == magic, name
+        run("denoise", path(name), path("again.png"))
+        assert read_png(path("again.png"))[:2] == (WIDTH, HEIGHT)
+        os.unlink(path(name))
+        os.unlink(path("again.png"))
+    run("restyle", path("dot.png"), path("o.png"), "--steps", "1")
+    assert read_png(path("o.png"))[:3] == (1, 1, 3)
+    os.unlink(path("o.png"))
+
+
+def test_output_may_replace_the_input():
+    write_png(path("same.png"), WIDTH, HEIGHT, 3, samples(3, 255))
+    run("denoise", path("same.png"), path("same.png"), "--sigma", "30")
+    assert read_png(path("same.png"))[3] != samples(3, 255)
+    os.unlink(path("same.png"))
+
+
+def test_help_version_and_info():
+    for args in (["--help"], ["--version"], ["inpaint", "--help"], ["info", path("model")]):
+        done = subprocess.run([TOOL, *args], capture_output=True, text=True)
+        assert done.returncode == 0 and done.stdout and not done.stderr, args
+    assert "red (default), blue" in done.stdout, done.stdout
+
+
+# ---- what fails -----------------------------------------------------------------------
+
+
+def test_wrong_command_lines_say_what_is_wrong():
+    out = path("out.png")
+    for args in ([], ["paint"], ["--quiet"]):
+        said = sdedit(*args, expect=2)
+        assert said.count("\n") == 1 and "--help" in said, said
+    fails("found 1 argument", "denoise", path("u8-3.png"), code=2)
+    fails("found 4 arguments", "inpaint", *["x"] * 4, code=2)
+    fails("--sigma is 'much'", "denoise", path("u8-3.png"), out, "--sigma", "much", code=2)
+    fails("--strength is 1.5", "restyle", path("u8-3.png"), out, "--strength", "1.5", code=2)
+    fails("--strength is -1", "restyle", path("u8-3.png"), out, "--strength", "-1", code=2)
+    fails("--fill is 'red'", "inpaint", path("u8-3.png"), path("mask.png"), out, "--fill", "red",
+          code=2)
+    fails("--memory is 0", "restyle", path("u8-3.png"), out, "--memory", "0", code=2)
+    fails("steps", "restyle", path("u8-3.png"), out, "--steps", "many", code=2)
+
+
+def test_wrong_values_say_what_is_expected():
+    out = path("out.png")
+    fails("number of steps is 0", "restyle", path("u8-3.png"), out, "--steps", "0")
+    fails("noise level is 300", "denoise", path("u8-3.png"), out, "--sigma", "300")
+    fails("ddim, ddpm", "restyle", path("u8-3.png"), out, "--sampler", "magic")
+    fails("red, blue", "restyle", path("u8-3.png"), out, "--style", "green")
+    fails("guidance is -2", "restyle", path("u8-3.png"), out, "--guidance", "-2")
+    fails("MiB", "restyle", path("u8-3.png"), out, "--memory", "1", "--tile", "256")
+
+
+def test_wrong_files_are_named():
+    out = path("out.png")
+    fails("no.png", "denoise", path("no.png"), out)
+    fails("not a PNG, JPEG or TIFF", "denoise", path("text.png"), out)
+    fails("cut.png", "denoise", path("cut.png"), out)
+    fails("61 × 43", "inpaint", path("u8-3.png"), path("small.png"), out)
+    fails("mask is empty", "inpaint", path("u8-3.png"), path("empty.png"), out)
+    fails("no.png", "inpaint", path("u8-3.png"), path("no.png"), out)
+    fails(".png, .jpg or .tif", "denoise", path("u8-3.png"), path("out.webp"))
+    fails("nowhere", "denoise", path("u8-3.png"), path("nowhere/out.png"))
+    fails("is a folder", "denoise", path("u8-3.png"), path("d.png")) if os.mkdir(
+        path("d.png")) is None else None
+    os.rmdir(path("d.png"))
+    said = sdedit("denoise", path("u8-3.png"), out, "--model", path("none"), expect=1)
+    assert said.count("\n") == 1 and path("none") in said, said
+
+
+# ---- on a terminal --------------------------------------------------------------------
+
+
+def on_terminal(args, when_seen=None):
+    """Runs with stderr on a terminal; `when_seen` sends SIGINT once that text is there."""
+    own, theirs = pty.openpty()
+    child = subprocess.Popen([TOOL, *args], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                             stderr=theirs)
+    os.close(theirs)
+    text = ""
+    while True:
+        try:
+            if not select.select([own], [], [], 60)[0]:
+                child.kill()
+                raise AssertionError("no answer for a minute")
+            part = os.read(own, 4096)
+        except OSError:  # the other end is closed
+            break
+        if not part:
+            break
+        text += part.decode()
+        if when_seen is not None and when_seen in text:
+            child.send_signal(signal.SIGINT)
+            when_seen = None
+    os.close(own)
+    return child.wait(), text
+
+
+def test_progress_shows_on_a_terminal_unless_quiet():
+    args = ["restyle", path("u8-3.png"), path("out.png"), "--model", path("model"), "--steps", "3"]
+    code, text = on_terminal(args)
+    assert code == 0 and "step 3 of 3" in text and "100 %" in text, text
+    code, text = on_terminal(args + ["--quiet"])
+    assert code == 0 and text == "", text
+    os.unlink(path("out.png"))
+
+
+def test_ctrl_c_ends_it_and_leaves_nothing_behind():
+    before = sorted(os.listdir(folder))
+    code, text = on_terminal(["restyle", path("u8-3.png"), path("out.png"), "--model",
+                              path("model"), "--steps", "1000"], when_seen="step 2 of")
+    assert code == CANCELLED, code
+    assert "cancelled" in text.splitlines()[-1], text
+    assert sorted(os.listdir(folder)) == before
+
+
+def main():
+    make_files()
+    tests = [(name, f) for name, f in globals().items() if name.startswith("test_")]
+    print("1..%d" % len(tests))
+    for i, (name, function) in enumerate(tests, 1):
+        try:
+            function()
+            print("ok %d %s" % (i, name[5:]))
+        except AssertionError as error:
+            print("not ok %d %s" % (i, name[5:]))
+            print("# " + str(error).replace("\n", "\n# "))
+        sys.stdout.flush()
+    subprocess.run(["rm", "-rf", folder], check=True)
+
+
+main()
