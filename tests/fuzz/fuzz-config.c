@@ -1,11 +1,72 @@
 /* Configs: whatever is taken keeps the promises of config.h, on which the network and
- * the schedules rely. SPDX-License-Identifier: GPL-3.0-or-later */
+ * the schedules rely; and these two take it, or refuse it, without trouble.
+ * SPDX-License-Identifier: GPL-3.0-or-later */
+#define _GNU_SOURCE /* memfd_create */
 #include "fuzz.h"
 
 #include <glib.h>
 #include <math.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include "model/config.h"
+#include "nn/unet.h"
+#include "sample/schedule.h"
+
+/* A file with one tensor, which no network is content with. */
+static SdeWeights *
+open_small_weights(void)
+{
+    static const char header[] =
+        "{\"conv_in.bias\":{\"dtype\":\"F32\",\"shape\":[16],\"data_offsets\":[0,64]}}";
+    uint64_t length = GUINT64_TO_LE((uint64_t) strlen(header));
+    char data[64] = {0};
+    int fd = memfd_create("weights", MFD_CLOEXEC);
+    g_autofree char *path = g_strdup_printf("/proc/self/fd/%d", fd);
+
+    g_assert_cmpint(write(fd, &length, sizeof(length)), ==, sizeof(length));
+    g_assert_cmpint(write(fd, header, strlen(header)), ==, (gssize) strlen(header));
+    g_assert_cmpint(write(fd, data, sizeof(data)), ==, sizeof(data));
+
+    SdeWeights *weights = sde_weights_open(path, NULL);
+
+    close(fd);
+    g_assert_nonnull(weights);
+    return weights;
+}
+
+/* However large the network that a config describes, it ends at the missing tensors. */
+static void
+check_network(const SdeUnetConfig *config)
+{
+    g_autoptr(SdeWeights) weights = open_small_weights();
+    g_autoptr(GError) error = NULL;
+    g_autoptr(SdeUnet) unet = sde_unet_new(config, weights, &error);
+
+    g_assert_null(unet);
+    g_assert_nonnull(error);
+}
+
+static void
+check_schedule(const SdeSchedulerConfig *config)
+{
+    g_autoptr(SdeSchedule) schedule = sde_schedule_new(config, NULL);
+    double last_theta = 0;
+
+    if (schedule == NULL) {
+        return;
+    }
+    for (int t = 0; t < schedule->n_train; t++) {
+        double theta = sde_schedule_theta_at(schedule, t);
+
+        g_assert_true(schedule->alphas_cumprod[t] >= 0 &&
+                      schedule->alphas_cumprod[t] <= 1);
+        g_assert_true(theta >= last_theta && theta <= G_PI_2);
+        g_assert_true(isfinite(sde_schedule_t_at(schedule, theta)));
+        last_theta = theta;
+    }
+}
 
 static void
 check_unet(const SdeUnetConfig *config)
@@ -65,11 +126,13 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
     if (sde_unet_config_parse(text, (gssize) size, &unet, &unet_error)) {
         check_unet(&unet);
+        check_network(&unet);
     } else {
         g_assert_true(g_utf8_validate(unet_error->message, -1, NULL));
     }
     if (sde_scheduler_config_parse(text, (gssize) size, &scheduler, &scheduler_error)) {
         check_scheduler(&scheduler);
+        check_schedule(&scheduler);
         sde_scheduler_config_clear(&scheduler);
     } else {
         g_assert_true(g_utf8_validate(scheduler_error->message, -1, NULL));
