@@ -155,7 +155,7 @@ def network_of_another_kind():
 
 @case
 def too_little_memory_tells_numbers():
-    image, layer = selected_image(size=(600, 500))
+    image, layer = new_image(size=(600, 500))
     message = refusal("denoise", image, [layer], memory=1, tile_size=512)
     expect(message, "Not enough memory", "smaller", "MiB")
 
