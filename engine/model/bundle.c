@@ -8,7 +8,6 @@
 #include <string.h>
 
 #include "base/json.h"
-#include "model/config-read.h"
 #include "sde.h"
 
 #define MAX_PATCH_SIZE 16
@@ -166,19 +165,6 @@ load_scheduler(const char *folder, SdeSchedulerConfig *config, GError **error)
 /* ---- model_index.json: what diffusers has no key for
  * --------------------------------- */
 
-static bool
-check_pipeline(JsonObject *index, GError **error)
-{
-    static const SdeChoice pipelines[] = {
-        {"DDPMPipeline", 0}, {"DDIMPipeline", 0},   {"RePaintPipeline", 0},
-        {"PNDMPipeline", 0}, {"SdeditPipeline", 0},
-    };
-    int ignored = 0;
-
-    return sde_config_get_choice(index, "_class_name", pipelines,
-                                 G_N_ELEMENTS(pipelines), &ignored, error);
-}
-
 /* The object is ours, so an unknown key is something that a later version means. */
 static bool
 check_known_keys(JsonObject *object, GError **error)
@@ -269,8 +255,7 @@ load_index(SdeBundle *bundle, GError **error)
     if (root == NULL) {
         return false;
     }
-    if (!check_pipeline(json_node_get_object(root), error) ||
-        !sde_json_peek_object(json_node_get_object(root), "sdedit", &sdedit, error) ||
+    if (!sde_json_peek_object(json_node_get_object(root), "sdedit", &sdedit, error) ||
         (sdedit != NULL && !read_sdedit(sdedit, bundle, error))) {
         g_prefix_error(error, "'%s': ", name);
         return false;

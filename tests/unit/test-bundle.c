@@ -246,15 +246,22 @@ test_text_conditioned_unet_is_answered_clearly(void)
     assert_refused(folder, SDE_ERROR, SDE_ERROR_UNSUPPORTED, "text-conditioned");
 }
 
+/* The parts decide, not the name of the program that diffusers would run over them. */
 static void
-test_foreign_pipelines_are_refused(void)
+test_pipelines_of_any_name_load_when_their_parts_do(void)
 {
     g_autoptr(TempFolder) folder = temp_folder_new();
 
     write_flat(folder);
-    temp_text_write(folder, "model_index.json",
-                    "{\"_class_name\":\"ScoreSdeVePipeline\"}");
-    assert_refused(folder, SDE_ERROR, SDE_ERROR_UNSUPPORTED, "ScoreSdeVePipeline");
+    temp_text_write(folder, "model_index.json", "{\"_class_name\":\"MyPipeline\"}");
+
+    g_autoptr(SdeBundle) bundle = sde_bundle_load(folder, NULL);
+
+    g_assert_nonnull(bundle);
+    temp_text_write(folder, "scheduler_config.json",
+                    "{\"_class_name\":\"CMStochasticIterativeScheduler\"}");
+    assert_refused(folder, SDE_ERROR, SDE_ERROR_UNSUPPORTED,
+                   "CMStochasticIterativeScheduler");
 }
 
 /* ---- damaged parts ------------------------------------------------------------------
@@ -385,7 +392,7 @@ main(int argc, char **argv)
     ADD("pickled-weights", test_pickled_weights_are_answered_with_how_to_convert);
     ADD("stable-diffusion", test_stable_diffusion_is_answered_clearly);
     ADD("text-conditioned", test_text_conditioned_unet_is_answered_clearly);
-    ADD("foreign-pipelines", test_foreign_pipelines_are_refused);
+    ADD("foreign-pipelines", test_pipelines_of_any_name_load_when_their_parts_do);
     ADD("damaged-parts", test_each_damaged_part_is_named);
     ADD("damaged-weights", test_damaged_weights_are_named);
     ADD("channels", test_channels_must_fit_the_kind_of_model);
