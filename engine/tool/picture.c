@@ -114,6 +114,12 @@ type_from_contents(const char *path, GError **error)
     return NULL;
 }
 
+bool
+sde_picture_check_source(const char *path, GError **error)
+{
+    return type_from_contents(path, error) != NULL;
+}
+
 static GeglBuffer *
 load_buffer(const char *path, GError **error)
 {

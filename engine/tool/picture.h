@@ -19,6 +19,8 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(SdePicture, sde_picture_free)
 /* Luminance 0..1 of a picture, alpha ignored; caller frees mask->levels. */
 bool sde_picture_load_mask(const char *path, SdeMask *mask, GError **error);
 
+/* Is there a picture, by its first bytes? */
+bool sde_picture_check_source(const char *path, GError **error);
 /* Can a picture be written there? So that nobody waits for a run in vain. */
 bool sde_picture_check_target(const char *path, GError **error);
 /* Writes the picture with the colours of `result`; a pixel that equals the picture's

@@ -49,6 +49,7 @@ load_model(const SdeOptions *options, GCancellable *cancellable, GError **error)
 
 typedef struct {
     SdeModel *model;
+    bool gegl_runs;
     SdePicture *picture;
     SdeMask mask; /* levels NULL: none */
     SdeImage result;
@@ -60,6 +61,9 @@ job_clear(Job *job)
 {
     sde_model_unref(job->model);
     sde_picture_free(job->picture);
+    if (job->gegl_runs) {
+        gegl_exit();
+    }
     g_free((float *) job->mask.levels);
     g_free(job->result.pixels);
 }
@@ -77,9 +81,13 @@ job_load(Job *job, const SdeOptions *options, const char *target, GError **error
 {
     const char *mask = mask_path(options);
 
-    if (!sde_picture_check_target(target, error)) {
+    if (!sde_picture_check_source(options->names[0], error) ||
+        (mask != NULL && !sde_picture_check_source(mask, error)) ||
+        !sde_picture_check_target(target, error)) {
         return false;
     }
+    gegl_init(NULL, NULL); /* takes longer than all that can fail before */
+    job->gegl_runs = true;
     job->picture = sde_picture_load(options->names[0], error);
     if (job->picture == NULL ||
         (mask != NULL && !sde_picture_load_mask(mask, &job->mask, error))) {
@@ -241,11 +249,8 @@ main(int argc, char **argv)
         return error != NULL ? report_error(error) : 0;
     }
     sde_terminal_watch_signals(cancellable);
-    gegl_init(NULL, NULL);
     if (!run_command(options, cancellable, &code, &error)) {
         code = report_error(error);
     }
-    g_clear_pointer(&options, sde_options_free);
-    gegl_exit();
     return code;
 }
