@@ -1,4 +1,5 @@
-/* gimp-sdedit: the engine's public interface, the only header that outside code includes.
+/* gimp-sdedit: the engine's public interface, the only header that outside code
+ * includes.
  *
  * Pictures are RGB floats, sRGB-encoded, 0..1 (values outside are allowed in and kept
  * outside the mask; the model sees them clipped). Rows are `stride` floats apart.
@@ -17,9 +18,9 @@ G_BEGIN_DECLS
 typedef enum {
     SDE_ERROR_FORMAT,      /* damaged file or folder */
     SDE_ERROR_UNSUPPORTED, /* sound, but a model or option this engine does not run */
-    SDE_ERROR_TOO_LARGE,   /* over the memory limit or a size cap; message has numbers */
-    SDE_ERROR_NUMERIC,     /* NaN or infinity in weights, input or result */
-    SDE_ERROR_INPUT        /* a value or picture that makes no sense: empty mask, ... */
+    SDE_ERROR_TOO_LARGE, /* over the memory limit or a size cap; message has numbers */
+    SDE_ERROR_NUMERIC,   /* NaN or infinity in weights, input or result */
+    SDE_ERROR_INPUT      /* a value or picture that makes no sense: empty mask, ... */
 } SdeError;
 #define SDE_ERROR (sde_error_quark())
 GQuark sde_error_quark(void);
@@ -46,22 +47,23 @@ SdeCaps sde_model_get_caps(const SdeModel *model);
 
 /* Facts for people; strings belong to the model. */
 typedef struct {
-    const char *name;       /* folder's base name */
-    const char *network;    /* e.g. "UNet2DModel" */
-    const char *dtype;      /* dtype of the stored weights: "F32", "F16", "BF16", "mixed" */
+    const char *name;    /* folder's base name */
+    const char *network; /* e.g. "UNet2DModel" */
+    const char *dtype; /* dtype of the stored weights: "F32", "F16", "BF16", "mixed" */
     const char *prediction; /* "epsilon", "v_prediction" or "sample" */
     size_t n_parameters;
-    int n_timesteps;      /* T of the training schedule */
-    int sample_size;      /* the network's own input side, in pixels of the picture */
-    int patch_size;       /* pixel-unshuffle factor in front of the network; 1: none */
-    int size_multiple;    /* tiles are multiples of this many pixels of the picture */
-    int n_styles;         /* class labels without the "none" class; 0: none */
-    int default_style;    /* -1: none */
+    int n_timesteps;   /* T of the training schedule */
+    int sample_size;   /* the network's own input side, in pixels of the picture */
+    int patch_size;    /* pixel-unshuffle factor in front of the network; 1: none */
+    int size_multiple; /* tiles are multiples of this many pixels of the picture */
+    int n_styles;      /* class labels without the "none" class; 0: none */
+    int default_style; /* -1: none */
 } SdeModelInfo;
 void sde_model_get_info(const SdeModel *model, SdeModelInfo *info);
 /* 0 <= style < n_styles; a name always exists ("3" when the folder has no names). */
 const char *sde_model_peek_style_name(const SdeModel *model, int style);
-/* -1 and SDE_ERROR_INPUT, with the known names in the message, when there is no such. */
+/* -1 and SDE_ERROR_INPUT, with the known names in the message, when there is no such.
+ */
 int sde_model_find_style(const SdeModel *model, const char *name, GError **error);
 /* Working memory (bytes) and floating point operations of one evaluation. */
 bool sde_model_estimate(const SdeModel *model, int width, int height, size_t *bytes,
@@ -121,34 +123,32 @@ typedef struct {
     int n_steps;     /* network evaluations per pixel, 1..1000 */
     double strength; /* t0 / T, 0..1: where noising stops and denoising starts */
     SdeSampler sampler;
-    double eta;      /* DDIM only, 0..1: 0 deterministic, 1 as DDPM */
-    int tile_size;   /* pixels; 0: chosen from the model and the memory limit */
+    double eta;       /* DDIM only, 0..1: 0 deterministic, 1 as DDPM */
+    int tile_size;    /* pixels; 0: chosen from the model and the memory limit */
     int tile_overlap; /* pixels; 0: a quarter of the tile, at least the model's reach */
-    int max_side;    /* work at most at this size and carry the change up; 0: native */
+    int max_side;     /* work at most at this size and carry the change up; 0: native */
 } SdeSampling;
 #define SDE_SAMPLING_INIT(steps, t0) {.n_steps = (steps), .strength = (t0)}
 
 typedef struct {
     SdeSampling sampling;
-    SdeFill fill;       /* what the hole holds before it is noised */
-    int context;        /* pixels of surroundings the model sees; 0: from the hole size */
-    int grow, feather;  /* pixels; change the mask before the run */
-    int n_resample;     /* RePaint's r: 1 none; ordinary models only */
-    bool match_colors;  /* shift the fill to meet its border */
+    SdeFill fill; /* what the hole holds before it is noised */
+    int context;  /* pixels of surroundings the model sees; 0: from the hole size */
+    int grow, feather; /* pixels; change the mask before the run */
+    int n_resample;    /* RePaint's r: 1 none; ordinary models only */
+    bool match_colors; /* shift the fill to meet its border */
 } SdeInpaintParams;
-#define SDE_INPAINT_PARAMS_INIT                                                          \
-    {.sampling = SDE_SAMPLING_INIT(12, 1.0),                                             \
-     .fill = SDE_FILL_SMOOTH,                                                            \
-     .n_resample = 1}
+#define SDE_INPAINT_PARAMS_INIT \
+    {.sampling = SDE_SAMPLING_INIT(12, 1.0), .fill = SDE_FILL_SMOOTH, .n_resample = 1}
 
 typedef struct {
-    double noise_level; /* sigma in 8-bit units, 0..255; negative: estimate */
-    double strength;    /* 0..1: 0 returns the source bit for bit, 1 removes all */
+    double noise_level;      /* sigma in 8-bit units, 0..255; negative: estimate */
+    double strength;         /* 0..1: 0 returns the source bit for bit, 1 removes all */
     double luminance, color; /* 0..1: share of the strength on Y' and on Cb, Cr */
-    double keep_grain;  /* 0..1: part of the fine luminance grain that is put back */
+    double keep_grain; /* 0..1: part of the fine luminance grain that is put back */
     int tile_size, tile_overlap; /* as in SdeSampling */
 } SdeDenoiseParams;
-#define SDE_DENOISE_PARAMS_INIT                                                          \
+#define SDE_DENOISE_PARAMS_INIT \
     {.noise_level = -1, .strength = 1, .luminance = 1, .color = 1}
 
 typedef struct {
@@ -157,13 +157,13 @@ typedef struct {
     double guidance;   /* classifier-free guidance scale, 1: none */
     double keep_color; /* 0..1: hold the source's coarse colours */
 } SdeRestyleParams;
-#define SDE_RESTYLE_PARAMS_INIT                                                          \
+#define SDE_RESTYLE_PARAMS_INIT \
     {.sampling = SDE_SAMPLING_INIT(12, 0.4), .style = -1, .guidance = 1}
 
 /* `result` is the caller's memory, has the size of `source`, may not overlap it, and is
- * written only on success. Outside the (grown, feathered) mask it equals `source` bit for
- * bit. `mask` may be NULL for denoise and restyle: the whole picture. Runs on one model
- * may go on in several threads. Same model, inputs, seed and machine: same bits,
+ * written only on success. Outside the (grown, feathered) mask it equals `source` bit
+ * for bit. `mask` may be NULL for denoise and restyle: the whole picture. Runs on one
+ * model may go on in several threads. Same model, inputs, seed and machine: same bits,
  * whatever n_threads. */
 bool sde_inpaint(SdeModel *model, const SdeImage *source, const SdeMask *mask,
                  const SdeInpaintParams *params, const SdeRun *run, SdeImage *result,
