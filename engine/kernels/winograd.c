@@ -10,9 +10,10 @@
 
 #include "kernels/conv-internal.h"
 
-#define MATRICES  36
-#define V_BYTES   (400 << 10) /* of a block: stays in a 512 KiB second-level cache */
-#define V_PADDING 16          /* floats between rows: powers of two share cache sets */
+#define MATRICES 36
+#define V_BYTES  (250 << 10) /* of a block: leaves half of a 512 KiB cache to weights \
+                              */
+#define V_PADDING 16         /* floats between rows: powers of two share cache sets */
 #define MAX_TILES 28
 
 /* Weights are transformed in double and rounded once. G: powers 0..2 of the points,
@@ -96,6 +97,7 @@ typedef struct {
     const SdeConvJob *job;
     int tiles_x, tiles; /* of one sample */
     int block_tiles, blocks_per_sample;
+    size_t n_blocks;
     bool two_phases;
     size_t v_row, v_matrix, v_block; /* strides in floats */
     float *v; /* a block per thread, or all blocks of all samples */
@@ -224,15 +226,15 @@ run_transform(size_t block, int thread, void *data)
     transform_block(w, (int) block, w->v + block * w->v_block);
 }
 
+/* Panel by panel: the weights, larger than the map here, are read once. */
 static void
 run_products(size_t index, int thread, void *data)
 {
     const Winograd *w = data;
-    const size_t n_panels = (size_t) w->job->n_panels;
-    const size_t block = index / n_panels;
+    const size_t block = index % w->n_blocks;
 
-    multiply_block(w, (int) block, (int) (index % n_panels), w->v + block * w->v_block,
-                   find_scratch(w, thread));
+    multiply_block(w, (int) block, (int) (index / w->n_blocks),
+                   w->v + block * w->v_block, find_scratch(w, thread));
 }
 
 /* Tiles in a block: as many as keep V in the cache, evenly shared. */
@@ -259,22 +261,20 @@ sde_winograd_run(SdeCompute *compute, const SdeConvJob *job)
     w.tiles_x = (y->w + 3) / 4;
     w.tiles = w.tiles_x * ((y->h + 3) / 4);
     cut_blocks(&w, job->conv->shape.cin);
-
-    const size_t n_blocks = (size_t) w.blocks_per_sample * (size_t) y->n;
-
-    w.two_phases = n_blocks < SDE_CONV_MIN_BLOCKS / 2;
-    w.v = sde_arena_alloc(compute->arena,
-                          w.v_block *
-                              (w.two_phases ? n_blocks : (size_t) compute->n_threads));
+    w.n_blocks = (size_t) w.blocks_per_sample * (size_t) y->n;
+    w.two_phases = w.n_blocks < SDE_CONV_MIN_BLOCKS / 2;
+    w.v = sde_arena_alloc(
+        compute->arena,
+        w.v_block * (w.two_phases ? w.n_blocks : (size_t) compute->n_threads));
     w.m = sde_arena_alloc(compute->arena, (size_t) compute->n_threads * MATRICES *
                                               w.block_tiles * job->kernels->panel);
     if (sde_compute_is_dry(compute)) {
         return;
     }
     if (w.two_phases) {
-        sde_compute_for(compute, n_blocks, run_transform, &w);
-        sde_compute_for(compute, n_blocks * (size_t) job->n_panels, run_products, &w);
+        sde_compute_for(compute, w.n_blocks, run_transform, &w);
+        sde_compute_for(compute, w.n_blocks * (size_t) job->n_panels, run_products, &w);
     } else {
-        sde_compute_for(compute, n_blocks, run_whole_block, &w);
+        sde_compute_for(compute, w.n_blocks, run_whole_block, &w);
     }
 }
