@@ -246,10 +246,9 @@ take_angles(Angles *angles, float now, float next, float previous)
 {
     Angles last = *angles;
 
-    /* the float nearest to pi/2 lies above it, where the cosine is negative */
-    angles->now = fmin((double) now, G_PI_2);
-    angles->next = fmin((double) next, G_PI_2);
-    angles->previous = fmin((double) previous, G_PI_2);
+    angles->now = (double) now;
+    angles->next = (double) next;
+    angles->previous = (double) previous;
     return angles->now != last.now || angles->next != last.next ||
            angles->previous != last.previous;
 }

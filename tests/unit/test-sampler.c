@@ -433,15 +433,15 @@ test_renoise_forgets_the_last_d(void)
 {
     g_autoptr(SdeSamplerState) jumped = new_state(SDE_SAMPLER_DPMPP_2M, 0.0, 1);
     g_autoptr(SdeSamplerState) fresh = new_state(SDE_SAMPLER_DPMPP_2M, 0.0, 1);
-    const float high = 1.2f, low = 0.8f, end = 0.3f;
+    const float high = 1.2f, low = 0.6f, again = 0.9f, end = 0.3f;
     const float odd[3] = {5.0f, 5.0f, 5.0f}, d[3] = {0.1f, 0.2f, 0.3f};
     float x[3] = {1.0f, 0.5f, -0.5f}, y[3], noise[3] = {0.3f, -0.2f, 0.1f};
 
     sde_sampler_step(jumped, x, odd, &high, &low, NULL);
-    sde_sampler_renoise(jumped, x, &low, &high, noise);
+    sde_sampler_renoise(jumped, x, &low, &again, noise);
     memcpy(y, x, sizeof(x));
-    sde_sampler_step(jumped, x, d, &high, &end, NULL);
-    sde_sampler_step(fresh, y, d, &high, &end, NULL);
+    sde_sampler_step(jumped, x, d, &again, &end, NULL);
+    sde_sampler_step(fresh, y, d, &again, &end, NULL);
     g_assert_cmpmem(x, sizeof(x), y, sizeof(y));
 }
 

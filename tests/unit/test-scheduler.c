@@ -246,6 +246,33 @@ test_lcm_has_no_more_steps_than_it_was_distilled_on(void)
     g_assert_cmpfloat(sde_scheduler_get_timestep(scheduler, 0), ==, 199.0);
 }
 
+/* c_skip = 0.25 / (s^2 + 0.25), c_out = s / sqrt(s^2 + 0.25) with s = scaling t: at s =
+ * 0 the input is the result, at s = 0.5 the weights are 1/2 and sqrt(1/2). */
+static void
+test_lcm_blends_input_and_prediction_at_its_boundary(void)
+{
+    const double scalings[] = {0.0, 0.5 / 199.0};
+    const double skips[] = {1.0, 0.5}, outs[] = {0.0, sqrt(0.5)};
+
+    for (int k = 0; k < 2; k++) {
+        SdeSchedulerConfig config = config_of(SDE_SCHEDULER_LCM);
+        SdeTimestepRequest request = {.n_steps = 1, .strength = 0.2};
+        const float x[1] = {0.5f}, output[1] = {-0.25f};
+        float out[1], x0[1];
+
+        config.prediction_type = SDE_PREDICTION_SAMPLE;
+        config.timestep_scaling = scalings[k];
+        g_autoptr(SdeScheduler) scheduler = new_scheduler(&config);
+        SdeSchedulerStep step = {
+            .n_images = 1, .count = 1, .x = x, .model_output = output};
+
+        g_assert_true(sde_scheduler_set_timesteps(scheduler, &request, NULL));
+        g_assert_true(sde_scheduler_step(scheduler, &step, out, x0, NULL));
+        g_assert_cmpfloat(fabs((double) out[0] - (0.5 * skips[k] - 0.25 * outs[k])), <=,
+                          ROUNDING);
+    }
+}
+
 /* Lugmayr et al. 2022: a jump of length j, r samples, after every j steps */
 static void
 test_repaint_walks_every_stretch_as_often_as_asked(void)
@@ -561,6 +588,8 @@ main(int argc, char **argv)
     g_test_add_func("/scheduler/own-list", test_only_ddpm_takes_a_falling_list);
     g_test_add_func("/scheduler/lcm",
                     test_lcm_has_no_more_steps_than_it_was_distilled_on);
+    g_test_add_func("/scheduler/lcm-boundary",
+                    test_lcm_blends_input_and_prediction_at_its_boundary);
     g_test_add_func("/scheduler/repaint",
                     test_repaint_walks_every_stretch_as_often_as_asked);
     g_test_add_func("/scheduler/missing",
