@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 """Fail when clang-tidy finds something in engine/ or plugin/ (.clang-tidy says what).
 
-Usage: tidy.py ROOT BUILD. A file that was found clean is not looked at again until it, a
-header, the rules or the way it is compiled change. Skipped where clang-tidy is missing.
+Usage: tidy.py ROOT BUILD. A file that was found clean is not looked at again until it, one
+of its headers, the rules or the way it is compiled change. Skipped where clang-tidy is
+missing.
 SPDX-License-Identifier: GPL-3.0-or-later
 """
 
@@ -17,17 +18,30 @@ import sys
 import sources
 
 
+def find_includes(root, build):
+    """The files of ours that each source of ours was compiled from, itself included."""
+    listing = subprocess.run(["ninja", "-t", "deps"], cwd=build, check=True,
+                             capture_output=True, text=True).stdout
+    includes = {}
+    for block in listing.split("\n\n"):
+        paths = [(build / line.strip()).resolve() for line in block.splitlines()[1:]]
+        if paths:
+            includes.setdefault(paths[0], []).extend(
+                path for path in paths if root in path.parents)
+    return includes
+
+
 def find_tasks(root, build):
     """(source, name of its stamp) of each source that the build compiles."""
-    common = hashlib.sha256((root / ".clang-tidy").read_bytes())
-    for header in sources.find(root, ("engine", "plugin"), ".h"):
-        common.update(header.read_bytes())
+    rules = (root / ".clang-tidy").read_bytes()
+    includes = find_includes(root, build)
     for source, arguments in sorted(sources.compile_commands(build).items()):
         if not {root / "engine", root / "plugin"} & set(source.parents):
             continue
-        own = common.copy()
-        own.update(source.read_bytes() + " ".join(arguments).encode())
-        yield source, own.hexdigest()
+        key = hashlib.sha256(rules + " ".join(arguments).encode())
+        for path in sorted(set(includes.get(source, [source]))):
+            key.update(path.read_bytes())
+        yield source, key.hexdigest()
 
 
 def check(source, stamp, build):
@@ -43,11 +57,11 @@ def check(source, stamp, build):
 
 
 def main(root, build):
-    root = pathlib.Path(root).resolve()
+    root, build = pathlib.Path(root).resolve(), pathlib.Path(build).resolve()
     if shutil.which("clang-tidy") is None:
         print("clang-tidy is not installed")
         return sources.SKIP
-    stamps = pathlib.Path(build) / "clang-tidy"
+    stamps = build / "clang-tidy"
     stamps.mkdir(exist_ok=True)
     tasks = [(source, stamps / name) for source, name in find_tasks(root, build)]
     wanted = {stamp for _, stamp in tasks}
