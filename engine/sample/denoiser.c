@@ -314,9 +314,11 @@ run(SdeDenoiser *base, const SdeDenoiserInput *input, float *x0, const SdeSpan *
 /* ---- construction ---------------------------------------------------------------- */
 
 static bool
-check_model(const SdeBundle *bundle, GError **error)
+check_model(const SdeBundle *bundle, const SdeSchedule *schedule, GError **error)
 {
     const SdeUnetConfig *unet = &bundle->unet;
+    bool ends_without_signal = bundle->scheduler.rescale_betas_zero_snr ||
+                               schedule->alphas_cumprod[schedule->n_train - 1] <= 0.0;
     int per_channel = bundle->patch_size * bundle->patch_size;
     int in = (RGB + (bundle->level_map ? 1 : 0)) * per_channel;
     int out = RGB * per_channel;
@@ -336,11 +338,13 @@ check_model(const SdeBundle *bundle, GError **error)
                     "to give it");
         return false;
     }
-    if (bundle->scheduler.rescale_betas_zero_snr &&
+    if (ends_without_signal &&
         bundle->scheduler.prediction_type == SDE_PREDICTION_EPSILON) {
-        g_set_error(error, SDE_ERROR, SDE_ERROR_UNSUPPORTED,
-                    "rescale_betas_zero_snr with prediction_type epsilon divides by "
-                    "zero at the last timestep; expected v_prediction or sample");
+        g_set_error(
+            error, SDE_ERROR, SDE_ERROR_UNSUPPORTED,
+            "the schedule ends without signal (rescale_betas_zero_snr, or betas "
+            "of 1), where prediction_type epsilon divides by zero; expected "
+            "v_prediction or sample");
         return false;
     }
     return true;
@@ -364,7 +368,7 @@ sde_denoiser_new_unet(const SdeUnet *unet, const SdeBundle *bundle,
     int patch = bundle->patch_size;
     int sample_size = bundle->unet.sample_size * patch;
 
-    if (!check_model(bundle, error)) {
+    if (!check_model(bundle, schedule, error)) {
         return NULL;
     }
     self = g_new0(UnetDenoiser, 1);

@@ -536,6 +536,10 @@ test_networks_of_another_kind_are_refused(void)
     bundle.scheduler.rescale_betas_zero_snr = true;
     bundle.scheduler.prediction_type = SDE_PREDICTION_EPSILON;
     assert_model_unsupported(&fixture, &bundle);
+    /* the same end without the flag: betas of 1 */
+    bundle.scheduler.rescale_betas_zero_snr = false;
+    fixture.schedule->alphas_cumprod[fixture.schedule->n_train - 1] = 0.0;
+    assert_model_unsupported(&fixture, &bundle);
 }
 
 int
