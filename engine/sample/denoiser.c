@@ -18,6 +18,9 @@
 /* What a tile's border disturbs, in pixels of the lowest level: the effective receptive
  * field is far smaller than the theoretical one (Luo et al. 2016). */
 #define REACH_LOW_PIXELS 3
+/* Memory is planned for at least so many threads: the size of tiles hangs on the plan,
+ * the result on the tiles, and the result must not hang on the number of threads. */
+#define PLANNED_THREADS 16
 
 typedef struct {
     SdeDenoiser base;
@@ -74,6 +77,8 @@ plan(const SdeDenoiser *base, int width, int height)
     int patch = self->bundle->patch_size;
     int n_threads = self->pool != NULL ? sde_pool_get_n_threads(self->pool) : 1;
     Buffers buffers;
+
+    n_threads = MAX(n_threads, PLANNED_THREADS);
 
     allocate_buffers(self, width, height, dry, &buffers);
     return sde_arena_get_peak(dry) +
