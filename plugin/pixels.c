@@ -264,6 +264,17 @@ get_new_alpha(const SdePixels *pixels, size_t i)
     return MIN(1.0f, pixels->alpha[i] + pixels->mask[i]);
 }
 
+/* Bits, not values: a NaN that the engine left alone is the same, -0 and 0 are not. */
+static bool
+has_same_bits(const float *a, const float *b)
+{
+    uint32_t bits_a[3], bits_b[3];
+
+    memcpy(bits_a, a, sizeof(bits_a));
+    memcpy(bits_b, b, sizeof(bits_b));
+    return bits_a[0] == bits_b[0] && bits_a[1] == bits_b[1] && bits_a[2] == bits_b[2];
+}
+
 static bool
 is_changed(const SdePixels *pixels, size_t i)
 {
@@ -272,8 +283,7 @@ is_changed(const SdePixels *pixels, size_t i)
     if (pixels->alpha != NULL && alpha > pixels->alpha[i]) {
         return true;
     }
-    return alpha > 0 &&
-           memcmp(pixels->rgb + 3 * i, pixels->result + 3 * i, 3 * sizeof(float)) != 0;
+    return alpha > 0 && !has_same_bits(pixels->rgb + 3 * i, pixels->result + 3 * i);
 }
 
 /* Replaces the changed pixels of a row in the layer's own format. */
