@@ -22,72 +22,85 @@ typedef struct {
     float *scratch; /* per thread: scores, result */
 } Attention;
 
+/* What a block of queries has seen so far. */
+typedef struct {
+    SdeMatrix q;
+    int queries;
+    float *scores; /* QUERIES × KEYS */
+    float *result; /* queries × depth */
+    float max[QUERIES], sum[QUERIES];
+} Partial;
+
 static size_t
 count_scratch(int depth)
 {
     return (size_t) QUERIES * (size_t) (KEYS + depth);
 }
 
-/* One block of keys: scores, softmax so far, result so far. */
 static void
-add_keys(const Attention *a, SdeMatrix q, SdeMatrix k, SdeMatrix v, int queries,
-         int keys, float *scores, float *max, float *sum, float *result)
+add_keys(const Attention *a, Partial *partial, SdeMatrix k, SdeMatrix v, int keys)
 {
     const SdeKernels *kernels = sde_kernels_get();
     const float scale = 1.0f / sqrtf((float) a->depth);
 
-    sde_gemm_transposed(queries, keys, a->depth, scale, q, k, scores, KEYS);
-    for (int i = 0; i < queries; i++) {
-        float *row = result + (size_t) i * a->depth;
+    sde_gemm_transposed(partial->queries, keys, a->depth, scale, partial->q, k,
+                        partial->scores, KEYS);
+    for (int i = 0; i < partial->queries; i++) {
+        float *row = partial->result + (size_t) i * a->depth;
         const float factor =
-            kernels->softmax_block(scores + (size_t) i * KEYS, keys, max + i, sum + i);
+            kernels->softmax_block(partial->scores + (size_t) i * KEYS, keys,
+                                   partial->max + i, partial->sum + i);
 
         for (int d = 0; d < a->depth; d++) {
             row[d] *= factor;
         }
     }
-    sde_gemm_add(queries, a->depth, keys, (SdeMatrix) {scores, KEYS}, v, result,
-                 (size_t) a->depth);
+    sde_gemm_add(partial->queries, a->depth, keys, (SdeMatrix) {partial->scores, KEYS},
+                 v, partial->result, (size_t) a->depth);
+}
+
+static void
+write_result(const Attention *a, const Partial *partial, float *y)
+{
+    for (int i = 0; i < partial->queries; i++) {
+        for (int d = 0; d < a->depth; d++) {
+            y[(size_t) i * a->y->c + d] =
+                partial->result[(size_t) i * a->depth + d] / partial->sum[i];
+        }
+    }
 }
 
 static void
 run_block(size_t block, int thread, void *data)
 {
     const Attention *a = data;
-    const int inner = a->y->c;
-    const size_t stride = 3 * (size_t) inner;
+    const size_t inner = (size_t) a->y->c;
+    const size_t stride = 3 * inner;
     const size_t head_index = block / (size_t) a->blocks_per_head;
     const size_t n = head_index / (size_t) a->heads;
-    const int head = (int) (head_index % (size_t) a->heads);
+    const size_t column = head_index % (size_t) a->heads * (size_t) a->depth;
     const int first = (int) (block % (size_t) a->blocks_per_head) * QUERIES;
-    const int queries = MIN(QUERIES, a->tokens - first);
-    const float *sample = a->qkv->data + n * (size_t) a->tokens * stride;
-    const float *q = sample + (size_t) head * a->depth;
-    float *scores = a->scratch + (size_t) thread * count_scratch(a->depth);
-    float *result = scores + (size_t) QUERIES * KEYS;
-    float max[QUERIES], sum[QUERIES];
+    const float *sample = a->qkv->data + n * (size_t) a->tokens * stride + column;
+    Partial partial = {
+        .q = {sample + (size_t) first * stride, stride},
+        .queries = MIN(QUERIES, a->tokens - first),
+        .scores = a->scratch + (size_t) thread * count_scratch(a->depth),
+    };
 
-    for (int i = 0; i < queries; i++) {
-        max[i] = -INFINITY;
-        sum[i] = 0.0f;
+    partial.result = partial.scores + (size_t) QUERIES * KEYS;
+    memset(partial.result, 0, (size_t) partial.queries * a->depth * sizeof(float));
+    for (int i = 0; i < partial.queries; i++) {
+        partial.max[i] = -INFINITY;
     }
-    memset(result, 0, (size_t) queries * a->depth * sizeof(float));
     for (int key = 0; key < a->tokens; key += KEYS) {
-        const float *k = q + (size_t) key * stride + inner;
+        const float *k = sample + (size_t) key * stride + inner;
 
-        add_keys(a, (SdeMatrix) {q + (size_t) first * stride, stride},
-                 (SdeMatrix) {k, stride}, (SdeMatrix) {k + inner, stride}, queries,
-                 MIN(KEYS, a->tokens - key), scores, max, sum, result);
+        add_keys(a, &partial, (SdeMatrix) {k, stride}, (SdeMatrix) {k + inner, stride},
+                 MIN(KEYS, a->tokens - key));
     }
-    for (int i = 0; i < queries; i++) {
-        float *y = a->y->data +
-                   (n * (size_t) a->tokens + (size_t) (first + i)) * (size_t) inner +
-                   (size_t) head * a->depth;
-
-        for (int d = 0; d < a->depth; d++) {
-            y[d] = result[(size_t) i * a->depth + d] / sum[i];
-        }
-    }
+    write_result(a, &partial,
+                 a->y->data + (n * (size_t) a->tokens + (size_t) first) * inner +
+                     column);
 }
 
 void

@@ -7,7 +7,6 @@
 
 #include <glib.h>
 #include <stdbool.h>
-#include <stdlib.h>
 
 #include "kernels/variants/variants.h"
 
@@ -55,7 +54,7 @@ sde_kernels_find(const char *name)
 static void *
 choose_table(void *unused)
 {
-    const char *name = getenv("SDE_KERNELS");
+    const char *name = g_getenv("SDE_KERNELS");
     const SdeKernels *table = name == NULL ? NULL : sde_kernels_find(name);
 
     return (void *) (table != NULL ? table : sde_kernels_find(NULL));

@@ -20,5 +20,5 @@ typedef struct {
 } SdeNormInput;
 
 /* y = f(norm(x, x2)), n × h × w × channels; y may be x when there is no x2. */
-void sde_group_norm_run(SdeCompute *compute, const SdeNorm *norm,
+void sde_group_norm_run(SdeCompute *compute, const SdeNorm *weights,
                         const SdeNormInput *input, SdeTensor *y);

@@ -10,10 +10,9 @@
 
 #include "kernels/conv-internal.h"
 
-#define MATRICES 36
-#define V_BYTES  (250 << 10) /* of a block: leaves half of a 512 KiB cache to weights \
-                              */
-#define V_PADDING 16         /* floats between rows: powers of two share cache sets */
+#define MATRICES  36
+#define V_BYTES   (250 << 10) /* of a block: half of a 512 KiB cache is for weights */
+#define V_PADDING 16          /* floats between rows: powers of two share cache sets */
 #define MAX_TILES 28
 
 /* Weights are transformed in double and rounded once. G: powers 0..2 of the points,
@@ -41,7 +40,7 @@ transform_weights(const double *windows, int n, double *out)
 
     for (int i = 0; i < 6; i++) {
         for (int x = 0; x < 3; x++) {
-            double *to = rows + (i * 3 + x) * n;
+            double *to = rows + (size_t) (i * 3 + x) * n;
 
             for (int o = 0; o < n; o++) {
                 to[o] = G[i][0] * windows[x * n + o] +
@@ -51,7 +50,7 @@ transform_weights(const double *windows, int n, double *out)
         }
     }
     for (int i = 0; i < MATRICES; i++) {
-        const double *row = rows + i / 6 * 3 * n;
+        const double *row = rows + (size_t) (i / 6 * 3) * n;
         const double *g = G[i % 6];
 
         for (int o = 0; o < n; o++) {

@@ -103,6 +103,7 @@ fill_waves(const SdeEmbedding *embedding, const float *values, int n, float *out
     const int half = embedding->waves / 2;
     const double rate = -log(10000.0) / ((double) half - embedding->freq_shift);
 
+    g_assert(values != NULL);
     memset(out, 0, (size_t) n * embedding->waves * sizeof(float));
     for (int i = 0; i < n; i++) {
         float *row = out + (size_t) i * embedding->waves;

@@ -9,16 +9,18 @@
 #include "kernels/kernels.h"
 
 #if defined(__AVX512F__)
-#define WIDTH 16
+#define WIDTH 16 /* floats in a vector */
+#define PANEL 32 /* two vectors */
 #define ROWS  14 /* 28 sums, 2 weights, 1 broadcast: of 32 registers */
 #elif defined(__AVX2__)
 #define WIDTH 8
+#define PANEL 16
 #define ROWS  6 /* 12 sums, 2 weights, 1 broadcast: of 16 registers */
 #else
 #define WIDTH 4
+#define PANEL 8
 #define ROWS  6
 #endif
-#define PANEL (2 * WIDTH)
 
 #define JOIN_(a, b) a##b
 #define JOIN(a, b)  JOIN_(a, b)
