@@ -14,7 +14,7 @@
 
 #include "fuzz.h"
 
-#define DEFAULT_COUNT 8000
+#define DEFAULT_COUNT 5000
 #define MAX_SIZE      65536
 #define MAX_CHANGES   6
 
