@@ -13,6 +13,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "tool/orientation.h"
+
 #define MAGIC_BYTES 8
 
 typedef struct {
@@ -140,7 +142,7 @@ load_buffer(const char *path, GError **error)
     complaint = process(sink);
     if (complaint == NULL && buffer != NULL && gegl_buffer_get_width(buffer) > 0 &&
         gegl_buffer_get_height(buffer) > 0) {
-        return buffer;
+        return sde_orientation_apply(buffer, sde_orientation_read(path));
     }
     g_clear_object(&buffer);
     g_set_error(error, SDE_ERROR, SDE_ERROR_FORMAT,

@@ -9,6 +9,7 @@ import pty
 import random
 import select
 import signal
+import struct
 import subprocess
 import sys
 import tempfile
@@ -152,6 +153,40 @@ def test_every_file_type_and_a_single_pixel():
     run("restyle", path("dot.png"), path("o.png"), "--steps", "1")
     assert read_png(path("o.png"))[:3] == (1, 1, 3)
     os.unlink(path("o.png"))
+
+
+def turn(width, height, pixels, orientation):
+    """Pixels as a viewer shows a stored picture with this Exif orientation."""
+    rows = [pixels[y * width : (y + 1) * width] for y in range(height)]
+    if orientation >= 5:
+        rows = [list(column) for column in zip(*rows)]  # transposed
+    if orientation in (2, 3, 6, 7):
+        rows = [row[::-1] for row in rows]
+    if orientation in (3, 4, 7, 8):
+        rows = rows[::-1]
+    return [pixel for row in rows for pixel in row]
+
+
+def test_photos_are_turned_upright():
+    def read(name):
+        run("denoise", path(name), path("o.png"), "--strength", "0")
+        width, height, channels, values, _ = read_png(path("o.png"))
+        return width, height, list(zip(*[iter(values)] * channels))
+
+    run("denoise", path("u8-3.png"), path("plain.jpg"), "--strength", "0")
+    width, height, pixels = read("plain.jpg")
+    with open(path("plain.jpg"), "rb") as file:
+        jpeg = file.read()
+    for orientation in (3, 5, 6, 7, 8):
+        ifd = struct.pack(">2sHIHHHIHHI", b"MM", 42, 8, 1, 0x0112, 3, 1, orientation, 0, 0)
+        exif = b"Exif\0\0" + ifd
+        with open(path("exif.jpg"), "wb") as file:
+            file.write(jpeg[:2] + struct.pack(">BBH", 255, 0xE1, len(exif) + 2) + exif + jpeg[2:])
+        got = read("exif.jpg")
+        assert got[:2] == ((height, width) if orientation >= 5 else (width, height))
+        assert got[2] == turn(width, height, pixels, orientation), orientation
+    for name in ("plain.jpg", "exif.jpg", "o.png"):
+        os.unlink(path(name))
 
 
 def test_output_may_replace_the_input():
