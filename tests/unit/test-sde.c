@@ -424,6 +424,31 @@ test_threads_do_not_show(Fixture *fixture, const void *data)
     }
 }
 
+/* Scratch memory grows with the threads, but the tiles must not shrink for it. */
+static void
+test_threads_do_not_show_when_memory_is_tight(Fixture *fixture, const void *data)
+{
+    g_autofree float *first = g_new(float, 3 * N);
+    int n_fitting = 0;
+
+    for (size_t limit = (size_t) 1 << 19; limit < (size_t) 1 << 23;
+         limit += limit / 8) {
+        bool fits;
+
+        fixture->run.memory_limit = limit;
+        fixture->run.n_threads = 1;
+        fits = run_inpaint(fixture, NULL);
+        memcpy(first, fixture->result_pixels, sizeof(fixture->result_pixels));
+        fixture->run.n_threads = 7;
+        g_assert_true(fits == run_inpaint(fixture, NULL));
+        g_assert_cmpmem(first, sizeof(fixture->result_pixels), fixture->result_pixels,
+                        sizeof(fixture->result_pixels));
+        n_fitting += fits;
+    }
+    g_assert_cmpint(n_fitting, >, 3);
+    g_assert_cmpint(n_fitting, <, 20);
+}
+
 static void
 test_seeds_make_a_difference(Fixture *fixture, const void *data)
 {
@@ -509,6 +534,7 @@ main(int argc, char **argv)
     ADD("memory", test_too_little_memory_is_refused_with_numbers);
     ADD("null", test_null_arguments_are_the_callers_fault);
     ADD("threads", test_threads_do_not_show);
+    ADD("tight-threads", test_threads_do_not_show_when_memory_is_tight);
     ADD("seeds", test_seeds_make_a_difference);
     ADD("progress", test_progress_only_grows_and_ends_at_1);
     ADD("cancel", test_cancel_leaves_the_result_untouched);
