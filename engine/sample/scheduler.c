@@ -38,16 +38,22 @@ find_family(SdeSchedulerClass klass)
     return NULL;
 }
 
-/* At zero terminal SNR x_T holds no signal: epsilon says nothing about x0 there. */
+/* At zero terminal SNR x_T holds no signal: epsilon says nothing about x0 there, sigma
+ * is infinite, and PLMS divides by the signal. */
 static bool
-check_terminal_snr(const SdeSchedulerFamily *family, const SdeSchedulerConfig *config,
-                   GError **error)
+check_terminal_snr(const SdeScheduler *scheduler, GError **error)
 {
-    if (config->rescale_betas_zero_snr && !family->has_sigmas &&
-        config->prediction_type == SDE_PREDICTION_EPSILON) {
-        g_set_error(error, SDE_ERROR, SDE_ERROR_UNSUPPORTED,
-                    "rescale_betas_zero_snr with prediction_type epsilon divides by "
-                    "zero at the last timestep; expected v_prediction or sample");
+    const SdeSchedule *schedule = scheduler->schedule;
+    bool needs_signal = scheduler->family->has_sigmas ||
+                        scheduler->config.klass == SDE_SCHEDULER_PNDM ||
+                        scheduler->config.prediction_type == SDE_PREDICTION_EPSILON;
+
+    if (needs_signal && schedule->alphas_cumprod[schedule->n_train - 1] <= 0.0) {
+        g_set_error(
+            error, SDE_ERROR, SDE_ERROR_UNSUPPORTED,
+            "the schedule ends without signal (rescale_betas_zero_snr, or betas "
+            "of 1): this scheduler and prediction_type divide by zero there; "
+            "expected v_prediction or sample with DDIM, DDPM or LCM");
         return false;
     }
     return true;
@@ -64,8 +70,7 @@ sde_scheduler_new(const SdeSchedulerConfig *config, GError **error)
                     "there is no scheduler number %d", (int) config->klass);
         return NULL;
     }
-    if (!check_terminal_snr(family, config, error) ||
-        (family->check != NULL && !family->check(config, error))) {
+    if (family->check != NULL && !family->check(config, error)) {
         return NULL;
     }
     scheduler = g_new0(SdeScheduler, 1);
@@ -80,6 +85,9 @@ sde_scheduler_new(const SdeSchedulerConfig *config, GError **error)
     if (config->rescale_betas_zero_snr && family->has_sigmas) {
         scheduler->schedule->alphas_cumprod[scheduler->schedule->n_train - 1] =
             TERMINAL_ALPHA_BAR;
+    }
+    if (!check_terminal_snr(scheduler, error)) {
+        return NULL;
     }
     return g_steal_pointer(&scheduler);
 }

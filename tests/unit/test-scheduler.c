@@ -105,6 +105,29 @@ test_configurations_without_sense_are_refused(void)
 }
 
 static void
+test_a_schedule_that_ends_without_signal_is_refused_where_it_divides(void)
+{
+    double betas[] = {0.1, 0.5, 1.0};
+
+    for (int klass = 0; klass < N_CLASSES; klass++) {
+        SdeSchedulerConfig config = config_of((SdeSchedulerClass) klass);
+        bool fine = klass == SDE_SCHEDULER_DDPM || klass == SDE_SCHEDULER_DDIM ||
+                    klass == SDE_SCHEDULER_DDIM_INVERSE || klass == SDE_SCHEDULER_LCM;
+
+        config.beta_schedule = SDE_BETAS_TRAINED;
+        config.num_train_timesteps = 3;
+        config.trained_betas = betas;
+        assert_unsupported(&config, "without signal");
+        config.prediction_type = SDE_PREDICTION_V;
+        if (fine) {
+            sde_scheduler_free(new_scheduler(&config));
+        } else if (klass != SDE_SCHEDULER_REPAINT) { /* epsilon only */
+            assert_unsupported(&config, "without signal");
+        }
+    }
+}
+
+static void
 test_zero_terminal_snr_is_finite_where_sigma_must_be(void)
 {
     const SdeSchedulerClass classes[] = {SDE_SCHEDULER_DPM_SOLVER_MULTISTEP,
@@ -577,6 +600,9 @@ main(int argc, char **argv)
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/scheduler/unsupported",
                     test_configurations_without_sense_are_refused);
+    g_test_add_func(
+        "/scheduler/no-signal",
+        test_a_schedule_that_ends_without_signal_is_refused_where_it_divides);
     g_test_add_func("/scheduler/zero-snr",
                     test_zero_terminal_snr_is_finite_where_sigma_must_be);
     g_test_add_func("/scheduler/counts", test_lists_have_exactly_the_steps_asked_for);
