@@ -16,6 +16,7 @@ import os
 import pathlib
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -23,7 +24,7 @@ import tempfile
 import tiny_model
 
 HERE = pathlib.Path(__file__).resolve().parent
-TIMEOUT_S = 540
+TIMEOUT_S = 840
 # What GIMP itself may print; anything else that names the plug-in fails the session.
 # The few plug-ins of GIMP's own that the cases need: asking all of them what they offer
 # takes a new profile ten seconds.
@@ -87,7 +88,7 @@ def run_gimp(gimp, script, environment):
     if "DISPLAY" not in environment:
         command += ["-i", "-d"]
     command += [f"--batch-interpreter={interpreter}", "-b", code]
-    return subprocess.run(
+    gimp = subprocess.Popen(
         command,
         env=environment,
         stdin=subprocess.DEVNULL,
@@ -95,8 +96,15 @@ def run_gimp(gimp, script, environment):
         stderr=subprocess.STDOUT,
         text=True,
         errors="replace",
-        timeout=TIMEOUT_S,
+        start_new_session=True,
     )
+    try:
+        output, _ = gimp.communicate(timeout=TIMEOUT_S)
+        return gimp.returncode, output
+    except subprocess.TimeoutExpired:
+        os.killpg(gimp.pid, signal.SIGKILL)
+        output, _ = gimp.communicate()
+        return gimp.returncode, output + f"\nstopped after {TIMEOUT_S} s"
 
 
 @contextlib.contextmanager
@@ -115,17 +123,17 @@ def virtual_display(environment):
         server.wait()
 
 
-def judge(report, result):
+def judge(report, code, output):
     """The reasons why the session failed; none when all is well."""
     lines = report.read_text().splitlines() if report.exists() else []
     reasons = [line for line in lines if line.startswith("failed ")]
-    if result.returncode != 0:
-        reasons.append(f"GIMP ended with code {result.returncode}")
+    if code != 0:
+        reasons.append(f"GIMP ended with code {code}")
     if not lines or lines[-1] != "done":
         reasons.append("the script did not come to its end")
     if not any(line.startswith("ok ") for line in lines):
         reasons.append("no case ran")
-    for line in result.stdout.splitlines():
+    for line in output.splitlines():
         if OUR_NOISE.search(line) and not HARMLESS.search(line):
             reasons.append(f"GIMP printed: {line}")
     n_ok = sum(line.startswith("ok ") for line in lines)
@@ -161,11 +169,11 @@ def main():
         if arguments.display:
             display = virtual_display(environment)
         with display:
-            result = run_gimp(arguments.gimp, HERE / arguments.script, environment)
-        n_ok, reasons = judge(root / "report", result)
+            code, output = run_gimp(arguments.gimp, HERE / arguments.script, environment)
+        n_ok, reasons = judge(root / "report", code, output)
     print(f"{n_ok} cases passed")
     if reasons:
-        print("\n".join(reasons), "--- what GIMP printed:", result.stdout, sep="\n")
+        print("\n".join(reasons), "--- what GIMP printed:", output, sep="\n")
     return 1 if reasons else 0
 
 
