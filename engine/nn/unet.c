@@ -5,10 +5,13 @@
  * arena. SPDX-License-Identifier: GPL-3.0-or-later */
 #include "nn/unet.h"
 
+#include <math.h>
 #include <string.h>
 
 #include "nn/unet-internal.h"
 #include "sde.h"
+
+#define MAX_PIXELS (1 << 26) /* of all samples: kernels index pixels with int */
 
 typedef struct {
     SdeTensor tensor;
@@ -241,11 +244,20 @@ run_dry(const SdeUnet *unet, int n, int h, int w, int n_threads, size_t *peak)
     return pass.base.compute;
 }
 
+static bool
+is_small_enough(int n, int h, int w)
+{
+    return (size_t) n * (size_t) h <= MAX_PIXELS / (size_t) MAX(w, 1);
+}
+
 size_t
 sde_unet_plan(const SdeUnet *unet, int n, int h, int w, int n_threads)
 {
     size_t peak = 0;
 
+    if (!is_small_enough(n, h, w)) {
+        return SIZE_MAX;
+    }
     run_dry(unet, n, h, w, n_threads, &peak);
     return peak;
 }
@@ -255,6 +267,9 @@ sde_unet_count_flop(const SdeUnet *unet, int n, int h, int w)
 {
     size_t peak = 0;
 
+    if (!is_small_enough(n, h, w)) {
+        return HUGE_VAL;
+    }
     return run_dry(unet, n, h, w, 1, &peak).flop;
 }
 
@@ -270,6 +285,12 @@ check_input(const SdeUnet *unet, const SdeUnetInput *input, const SdeTensor *out
         g_set_error(error, SDE_ERROR, SDE_ERROR_INPUT,
                     "%d maps of %d × %d, expected multiples of %d", x->n, x->w, x->h,
                     multiple);
+        return false;
+    }
+    if (!is_small_enough(x->n, x->h, x->w)) {
+        g_set_error(error, SDE_ERROR, SDE_ERROR_TOO_LARGE,
+                    "%d maps of %d × %d, expected at most %d pixels", x->n, x->w, x->h,
+                    MAX_PIXELS);
         return false;
     }
     if (x->c != unet->config.in_channels || out->c != unet->config.out_channels) {

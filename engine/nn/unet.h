@@ -26,7 +26,8 @@ typedef struct {
 /* h and w must be multiples of this (2^(down-samplings)). */
 int sde_unet_get_size_multiple(const SdeUnet *unet);
 /* Exact arena need of a forward (bytes) with this many threads, and its operations
- * (2 × multiply-adds, convolutions counted as direct). */
+ * (2 × multiply-adds, convolutions counted as direct). SIZE_MAX and infinity for more
+ * than 2^26 pixels, which a forward refuses (SDE_ERROR_TOO_LARGE). */
 size_t sde_unet_plan(const SdeUnet *unet, int n, int h, int w, int n_threads);
 double sde_unet_count_flop(const SdeUnet *unet, int n, int h, int w);
 /* Called with the output of each named submodule ("down_blocks.0", "conv_in", ...). */

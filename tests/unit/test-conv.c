@@ -309,6 +309,10 @@ test_small_maps_and_odd_channels_stay_direct(void)
 
     g_assert_true(sde_conv_choose(&shape, 16).winograd);
     g_assert_false(sde_conv_choose(&shape, 8).winograd);
+    shape.cin = shape.cout = 512; /* its weights outweigh a map of 16 × 16 */
+    g_assert_false(sde_conv_choose(&shape, 16).winograd);
+    g_assert_true(sde_conv_choose(&shape, 32).winograd);
+    shape.cin = shape.cout = 64;
     shape.stride = 2;
     g_assert_false(sde_conv_choose(&shape, 64).winograd);
     shape.stride = 1;

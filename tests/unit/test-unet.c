@@ -288,6 +288,21 @@ test_sizes_off_the_multiple_are_refused(Fixture *f, const void *unused)
 }
 
 static void
+test_absurd_sizes_are_refused_and_plan_as_such(Fixture *f, const void *unused)
+{
+    g_auto(Pass) pass;
+
+    g_assert_cmpuint(sde_unet_plan(f->unet, 1, 1 << 14, 1 << 14, 1), ==, SIZE_MAX);
+    g_assert_cmpuint(sde_unet_plan(f->unet, 1 << 30, 1 << 30, 1 << 30, 1), ==,
+                     SIZE_MAX);
+    g_assert_true(isinf(sde_unet_count_flop(f->unet, 1, 1 << 14, 1 << 14)));
+    make_pass(&pass, f->unet, 1, 8, 8, 1);
+    pass.input.sample.h = pass.out.h = 1 << 14;
+    pass.input.sample.w = pass.out.w = 1 << 14;
+    assert_refused(&pass, f->unet, SDE_ERROR, SDE_ERROR_TOO_LARGE);
+}
+
+static void
 test_other_channels_are_refused(Fixture *f, const void *unused)
 {
     g_auto(Pass) in, out;
@@ -467,6 +482,7 @@ main(int argc, char **argv)
     ADD(flop_grows_with_the_area);
     ADD(size_multiple_follows_the_levels);
     ADD(sizes_off_the_multiple_are_refused);
+    ADD(absurd_sizes_are_refused_and_plan_as_such);
     ADD(other_channels_are_refused);
     ADD(a_result_of_another_size_is_refused);
     ADD(labels_that_are_no_class_are_refused);

@@ -45,7 +45,7 @@ apply(SdePointwise f, Vec x)
     case SDE_POINTWISE_GELU:
         return gelu(x);
     case SDE_POINTWISE_RELU:
-        return vec_select((VecInt) (x < (Vec) {0}), (Vec) {0}, x);
+        return vec_clamp(x, 0.0f, INFINITY);
     case SDE_POINTWISE_MISH:
         return mish(x);
     case SDE_POINTWISE_NONE:

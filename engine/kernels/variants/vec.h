@@ -51,18 +51,18 @@ vec_splat(float x)
     return x - (Vec) {0};
 }
 
-static inline Vec
-vec_select(VecInt mask, Vec yes, Vec no)
-{
-    return (Vec) ((mask & (VecInt) yes) | (~mask & (VecInt) no));
-}
-
-/* NaN in x stays NaN. */
+/* NaN in x stays NaN. Lane by lane, compilers see a minimum and a maximum; from masks
+ * they make a comparison and a blend. */
 static inline Vec
 vec_clamp(Vec x, float low, float high)
 {
-    x = vec_select((VecInt) (x < vec_splat(low)), vec_splat(low), x);
-    return vec_select((VecInt) (x > vec_splat(high)), vec_splat(high), x);
+    for (int i = 0; i < WIDTH; i++) {
+        x[i] = x[i] < low ? low : x[i];
+    }
+    for (int i = 0; i < WIDTH; i++) {
+        x[i] = x[i] > high ? high : x[i];
+    }
+    return x;
 }
 
 /* e^x to 2 ulp on -87..88, clamped outside: 2^n times the Taylor series of the rest,
