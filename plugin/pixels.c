@@ -188,6 +188,21 @@ read_layer(SdePixels *pixels, const SdeSource *source, GimpLayer *layer,
            prepare_transparency(pixels, region, has_selection, error);
 }
 
+/* The box of a selection may lie on the layer while none of its pixels does. */
+static bool
+check_mask(const SdePixels *pixels, GError **error)
+{
+    for (size_t i = 0; i < count_pixels(pixels); i++) {
+        if (pixels->mask[i] > 0) {
+            return true;
+        }
+    }
+    g_set_error_literal(error, GIMP_PLUG_IN_ERROR, 0,
+                        _("No pixel of this layer is selected: select the area to work "
+                          "on."));
+    return false;
+}
+
 bool
 sde_pixels_read(SdePixels *pixels, const SdeSource *source, SdeRegion region,
                 SdeMaskMode mask_mode, int context, GError **error)
@@ -200,10 +215,13 @@ sde_pixels_read(SdePixels *pixels, const SdeSource *source, SdeRegion region,
     }
     ok = read_layer(pixels, source, layer, region, context, error);
     sde_source_close_pixels(source, layer);
-    if (ok && pixels->mask != NULL && mask_mode == SDE_MASK_HARD) {
+    if (!ok || pixels->mask == NULL) {
+        return ok;
+    }
+    if (mask_mode == SDE_MASK_HARD) {
         harden(pixels);
     }
-    return ok;
+    return check_mask(pixels, error);
 }
 
 void

@@ -40,6 +40,15 @@ def selection_outside_the_layer():
 
 
 @case
+def selection_around_the_layer():
+    image, layer = new_image(canvas=(300, 200), offsets=(100, 60))
+    select(image, 0, 0, 300, 20)
+    image.select_rectangle(Gimp.ChannelOps.ADD, 0, 180, 300, 20)
+    for task in ("inpaint", "denoise", "restyle"):
+        expect(refusal(task, image, [layer]), "No pixel of this layer is selected")
+
+
+@case
 def wholly_transparent_layer():
     image, layer = new_image()
     layer.edit_clear()

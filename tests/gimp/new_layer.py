@@ -84,6 +84,19 @@ def colors_under_full_transparency_stay():
 
 
 @case
+def colors_under_full_transparency_do_not_matter():
+    image, layer = new_image(precision=Gimp.Precision.FLOAT_NON_LINEAR)
+    first, _ = run("restyle", image, [layer], steps=2, seed=1)
+    buffer = layer.get_buffer()
+    corner = Gegl.Rectangle.new(WIDTH - 8, 0, 8, 16)
+    buffer.set(corner, "R'G'B'A float", array.array("f", [0.9, 0, 0.9, 0] * 128).tobytes())
+    buffer.flush()
+    second, _ = run("restyle", image, [layer], steps=2, seed=1)
+    seen = (0, 0, WIDTH - 8, HEIGHT)
+    assert raw(first, seen) == raw(second, seen)
+
+
+@case
 def layer_mask_opacity_and_mode_are_kept():
     image, layer = new_image()
     mask = layer.create_mask(Gimp.AddMaskType.BLACK)
