@@ -119,6 +119,16 @@ fill_noise(const SdeArea *area, uint64_t seed)
     }
 }
 
+/* Everything masked walks all the way, however softly: a graded rim around a hole
+ * leaves noise in the rim. The mask's levels are for pasting. */
+static void
+harden_levels(const SdeArea *area)
+{
+    for (size_t i = 0; i < sde_area_count_pixels(area); i++) {
+        area->levels[i] = area->levels[i] > 0.0f ? 1.0f : 0.0f;
+    }
+}
+
 /* Soft pixels are surroundings up to half level: there the picture itself is the best
  * guess. `out` is free before the walk and holds the levels that count as hole. */
 static bool
@@ -178,8 +188,11 @@ work_run(Work *work, SdeTask *task, const SdeImage *source, const SdeMask *mask,
                     params->feather, area->out);
     sde_area_load_levels(area);
     sde_area_load_picture(area, source);
-    if (!fill_hole(area, params->fill, task->seed, error) ||
-        !sde_walk_run(&work->walk, task, work->tiles, span, error)) {
+    if (!fill_hole(area, params->fill, task->seed, error)) {
+        return false;
+    }
+    harden_levels(area);
+    if (!sde_walk_run(&work->walk, task, work->tiles, span, error)) {
         return false;
     }
     if (params->match_colors &&
@@ -195,7 +208,7 @@ work_run(Work *work, SdeTask *task, const SdeImage *source, const SdeMask *mask,
  */
 
 static void
-paste(const Work *work, bool graded, SdeImage *result)
+paste(const Work *work, SdeImage *result)
 {
     SdeRect bounds = work->hole.bounds;
     const float *fill = work->patch, *level = work->mask;
@@ -205,7 +218,7 @@ paste(const Work *work, bool graded, SdeImage *result)
                     3 * (size_t) bounds.x;
 
         for (int x = 0; x < bounds.width; x++, to += 3, fill += 3, level++) {
-            sde_blend_paste_pixel(to, fill, sde_mask_paste_weight(*level, graded));
+            sde_blend_paste_pixel(to, fill, *level);
         }
     }
 }
@@ -256,7 +269,7 @@ sde_inpaint_run(SdeTask *task, const SdeImage *source, const SdeMask *mask,
     }
     sde_blend_copy(source, result);
     for (guint i = 0; i < works->len; i++) {
-        paste(&g_array_index(works, Work, i), task->denoiser->level_map, result);
+        paste(&g_array_index(works, Work, i), result);
     }
     return true;
 }
