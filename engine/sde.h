@@ -125,7 +125,7 @@ typedef struct {
     SdeSampler sampler;
     double eta;       /* DDIM only, 0..1: 0 deterministic, 1 as DDPM */
     int tile_size;    /* pixels; 0: chosen from the model and the memory limit */
-    int tile_overlap; /* pixels; 0: a quarter of the tile, at least the model's reach */
+    int tile_overlap; /* pixels; 0: an eighth of the tile, at least the model's reach */
     int max_side;     /* work at most at this size and carry the change up; 0: native */
 } SdeSampling;
 #define SDE_SAMPLING_INIT(steps, t0) {.n_steps = (steps), .strength = (t0)}
@@ -139,7 +139,7 @@ typedef struct {
     bool match_colors; /* shift the fill to meet its border */
 } SdeInpaintParams;
 #define SDE_INPAINT_PARAMS_INIT \
-    {.sampling = SDE_SAMPLING_INIT(12, 1.0), .fill = SDE_FILL_SMOOTH, .n_resample = 1}
+    {.sampling = SDE_SAMPLING_INIT(12, 0.6), .fill = SDE_FILL_SMOOTH, .n_resample = 1}
 
 typedef struct {
     double noise_level;      /* sigma in 8-bit units, 0..255; negative: estimate */

@@ -86,7 +86,7 @@ add_run_options(GOptionContext *context, Raw *raw)
         {"model", 0, 0, G_OPTION_ARG_FILENAME, &raw->model,
          "Model folder in diffusers format (default: the one that comes along)", "DIR"},
         {"strength", 0, 0, G_OPTION_ARG_DOUBLE, &raw->strength,
-         "How much may change, 0 to 1 (denoise and inpaint: 1, restyle: 0.4)", "X"},
+         "How much may change, 0 to 1 (denoise: 1, inpaint: 0.6, restyle: 0.4)", "X"},
         {"seed", 0, 0, G_OPTION_ARG_STRING, &raw->seed,
          "Same seed, same picture (default: 0)", "N"},
         {"threads", 0, 0, G_OPTION_ARG_INT, &raw->threads,
@@ -329,15 +329,15 @@ is_given(double value)
 }
 
 static bool
-read_sampling(const Raw *raw, double strength, SdeSampling *sampling, GError **error)
+read_sampling(const Raw *raw, SdeSampling *sampling, GError **error)
 {
-    *sampling =
-        (SdeSampling) {.n_steps = raw->steps,
-                       .strength = is_given(raw->strength) ? raw->strength : strength,
-                       .eta = raw->eta,
-                       .tile_size = raw->tile,
-                       .tile_overlap = raw->overlap,
-                       .max_side = raw->max_side};
+    *sampling = (SdeSampling) {.n_steps = raw->steps,
+                               .strength = is_given(raw->strength) ? raw->strength
+                                                                   : sampling->strength,
+                               .eta = raw->eta,
+                               .tile_size = raw->tile,
+                               .tile_overlap = raw->overlap,
+                               .max_side = raw->max_side};
     return raw->sampler == NULL ||
            sde_sampler_from_name(raw->sampler, &sampling->sampler, error);
 }
@@ -387,8 +387,8 @@ read_tasks(const Raw *raw, SdeOptions *options, GError **error)
                             .tile_overlap = raw->overlap};
     return read_sigma(raw->sigma, &denoise->noise_level, error) &&
            read_fill(raw->fill, &options->inpaint.fill, error) &&
-           read_sampling(raw, 1.0, &options->inpaint.sampling, error) &&
-           read_sampling(raw, 0.4, &options->restyle.sampling, error);
+           read_sampling(raw, &options->inpaint.sampling, error) &&
+           read_sampling(raw, &options->restyle.sampling, error);
 }
 
 static bool

@@ -39,6 +39,7 @@ set_up(Fixture *fixture, const void *level_map)
     fixture->task = fake_task(&fixture->fake);
     fixture->params = (SdeInpaintParams) SDE_INPAINT_PARAMS_INIT;
     fixture->params.sampling.n_steps = 5;
+    fixture->params.sampling.strength = 1.0;
     set_picture(fixture, 150, 110, (SdeRect) {60, 40, 25, 20});
 }
 
