@@ -5,7 +5,11 @@ from helper import *  # noqa: F403
 
 KINDS = ["U8", "U16", "U32", "HALF", "FLOAT"]
 BOX = (20, 16, 40, 32)
-PROFILES = ["/usr/share/color/icc/ghostscript/rommrgb.icc", "/usr/share/color/icc/colord/ProPhotoRGB.icc"]
+QUICK = {
+    "inpaint": {"steps": 2, "seed": 1, "grow": 0, "feather": 0},
+    "denoise": {"noise_level": 30},
+    "restyle": {"steps": 2, "seed": 1},
+}
 
 
 def inside(x, y):
@@ -16,12 +20,8 @@ def check(task, precision, base, alpha, profile=None):
     image, layer = new_image(base, precision, alpha, profile=profile)
     select(image, *BOX)
     before = raw(layer)
-    if task == "inpaint":
-        result, _ = inpaint(image, layer)
-    else:
-        result, _ = run(task, image, [layer], **({"noise_level": 30} if task == "denoise" else {"steps": 2, "seed": 1}))
+    result, _ = run(task, image, [layer], **QUICK[task])
     assert raw(layer) == before, "the source was changed"
-    assert result.get_buffer().get_property("format") is not None
     assert result.type() == layer.type()
     changed = changed_pixels(layer, result)
     assert changed, "nothing was repainted"
@@ -74,9 +74,7 @@ def gray_linear_keeps_outside_bits():
 
 @case
 def rgb_with_profile_keeps_outside_bits():
-    path = next((p for p in PROFILES if os.path.exists(p)), None)
-    profile = Gimp.ColorProfile.new_from_file(Gio.File.new_for_path(path)) if path else Gimp.ColorProfile.new_rgb_adobe()
-    every_precision("NON_LINEAR", RGB, True, profile)
+    every_precision("NON_LINEAR", RGB, True, Gimp.ColorProfile.new_rgb_adobe())
 
 
 @case
