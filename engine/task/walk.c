@@ -243,7 +243,6 @@ take_step(Run *run, const SdeSpan *span, GError **error)
     bool needs_noise = sde_sampler_needs_noise(sampling->sampler, sampling->eta);
     float *now = run->now;
 
-    run->task->pass++;
     if (!evaluate(run, span, error)) {
         return false;
     }
@@ -294,6 +293,7 @@ walk_all(Run *run, const SdeSpan *span, GError **error)
             while (run->step < end) {
                 SdeSpan part = sde_span_part(span, pass, n_passes);
 
+                run->task->pass++;
                 if (!sde_span_step(span, pass, n_passes, error) ||
                     !take_step(run, &part, error)) {
                     return false;
