@@ -141,6 +141,50 @@ test_empty_arena_is_fine(void)
     sde_arena_free(NULL);
 }
 
+/* What is kept moves down over what lay before it, and stays whole where both overlap. */
+static void
+test_keep_moves_its_data_to_the_mark(void)
+{
+    const size_t sizes[] = {1, 16, 1000, 5000};
+
+    for (size_t i = 0; i < G_N_ELEMENTS(sizes); i++) {
+        g_autoptr(GError) error = NULL;
+        g_autoptr(SdeArena) dry = sde_arena_new_dry();
+        g_autoptr(SdeArena) real = sde_arena_new(1 << 20, &error);
+        SdeArena *arenas[] = {dry, real};
+        size_t ends[2];
+
+        g_assert_no_error(error);
+        for (int k = 0; k < 2; k++) {
+            sde_arena_alloc(arenas[k], 3);
+
+            size_t mark = sde_arena_mark(arenas[k]);
+
+            sde_arena_alloc(arenas[k], 400); /* less than is kept, and more */
+
+            float *data = sde_arena_alloc(arenas[k], sizes[i]);
+
+            for (size_t j = 0; data != NULL && j < sizes[i]; j++) {
+                data[j] = (float) j;
+            }
+            sde_arena_alloc(arenas[k], 77);
+
+            float *kept = sde_arena_keep(arenas[k], mark, data, sizes[i]);
+
+            for (size_t j = 0; kept != NULL && j < sizes[i]; j++) {
+                g_assert_cmpfloat(kept[j], ==, (float) j);
+            }
+            g_assert_true((kept == NULL) == sde_arena_is_dry(arenas[k]));
+            ends[k] = sde_arena_mark(arenas[k]);
+            sde_arena_release(arenas[k], mark);
+            sde_arena_alloc(arenas[k], sizes[i]);
+            g_assert_cmpuint(sde_arena_mark(arenas[k]), ==, ends[k]);
+        }
+        g_assert_cmpuint(ends[0], ==, ends[1]);
+        g_assert_cmpuint(sde_arena_get_peak(dry), ==, sde_arena_get_peak(real));
+    }
+}
+
 int
 main(int argc, char **argv)
 {
@@ -156,6 +200,8 @@ main(int argc, char **argv)
     g_test_add_func("/arena/overfull-arena-aborts", test_overfull_arena_aborts);
     g_test_add_func("/arena/released-memory-is-poisoned-under-asan",
                     test_released_memory_is_poisoned_under_asan);
+    g_test_add_func("/arena/keep-moves-its-data-to-the-mark",
+                    test_keep_moves_its_data_to_the_mark);
     g_test_add_func("/arena/empty-arena-is-fine", test_empty_arena_is_fine);
     return g_test_run();
 }
