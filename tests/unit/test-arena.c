@@ -141,7 +141,8 @@ test_empty_arena_is_fine(void)
     sde_arena_free(NULL);
 }
 
-/* What is kept moves down over what lay before it, and stays whole where both overlap. */
+/* What is kept moves down over what lay before it, and stays whole where both overlap.
+ */
 static void
 test_keep_moves_its_data_to_the_mark(void)
 {
