@@ -48,6 +48,9 @@ offer_styles(GObject *entry, GAsyncResult *result, void *data)
     g_auto(GStrv) styles = g_task_propagate_pointer(G_TASK(result), NULL);
     const char *const none[] = {NULL};
 
+    if (!GTK_IS_WINDOW(gtk_widget_get_toplevel(GTK_WIDGET(entry)))) {
+        return; /* the dialog was faster */
+    }
     /* No model, no list: the run itself will say what is wrong. */
     sde_choices_offer(GTK_ENTRY(entry), _("The model's own choice"),
                       styles != NULL ? (const char *const *) styles : none);
