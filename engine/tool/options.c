@@ -98,7 +98,7 @@ add_run_options(GOptionContext *context, Raw *raw)
         {"overlap", 0, 0, G_OPTION_ARG_INT, &raw->overlap,
          "Overlap of the tiles in pixels (default: chosen)", "N"},
         {"quiet", 'q', 0, G_OPTION_ARG_NONE, &raw->quiet, "Show no progress", NULL},
-        {NULL}};
+        G_OPTION_ENTRY_NULL};
 
     g_option_context_add_main_entries(context, entries, NULL);
 }
@@ -117,7 +117,7 @@ add_sampling_options(GOptionContext *context, Raw *raw)
          "Fresh noise of ddim, 0 to 1 (default: 0)", "X"},
         {"max-side", 0, 0, G_OPTION_ARG_INT, &raw->max_side,
          "Work at most at this size and carry the change up", "N"},
-        {NULL}};
+        G_OPTION_ENTRY_NULL};
 
     g_option_context_add_main_entries(context, entries, NULL);
 }
@@ -136,7 +136,7 @@ add_denoise_options(GOptionContext *context, Raw *raw)
          "Part of the fine grain that is put back, 0 to 1 (default: 0)", "X"},
         {"mask", 0, 0, G_OPTION_ARG_FILENAME, &raw->mask, "Only where this is white",
          "FILE"},
-        {NULL}};
+        G_OPTION_ENTRY_NULL};
 
     g_option_context_add_main_entries(context, entries, NULL);
 }
@@ -156,7 +156,7 @@ add_inpaint_options(GOptionContext *context, Raw *raw)
          "Walk each stretch N times (RePaint; ordinary models only)", "N"},
         {"match-colors", 0, 0, G_OPTION_ARG_NONE, &raw->match_colors,
          "Shift the fill to meet the colours around it", NULL},
-        {NULL}};
+        G_OPTION_ENTRY_NULL};
 
     g_option_context_add_main_entries(context, entries, NULL);
 }
@@ -173,7 +173,7 @@ add_restyle_options(GOptionContext *context, Raw *raw)
          "Hold the picture's coarse colours, 0 to 1 (default: 0)", "X"},
         {"mask", 0, 0, G_OPTION_ARG_FILENAME, &raw->mask, "Only where this is white",
          "FILE"},
-        {NULL}};
+        G_OPTION_ENTRY_NULL};
 
     g_option_context_add_main_entries(context, entries, NULL);
 }
@@ -190,7 +190,7 @@ add_measure_options(GOptionContext *context, Raw *raw)
          "Processor cores to use (default: all)", "N"},
         {"reps", 0, 0, G_OPTION_ARG_INT, &raw->reps, "Runs to time (default: 5)", "N"},
         {"json", 0, 0, G_OPTION_ARG_NONE, &raw->json, "Only one line of JSON", NULL},
-        {NULL}};
+        G_OPTION_ENTRY_NULL};
 
     g_option_context_add_main_entries(context, entries, NULL);
 }
@@ -201,7 +201,7 @@ add_options(GOptionContext *context, SdeCommand command, Raw *raw)
     const GOptionEntry names[] = {{G_OPTION_REMAINING, 0, 0,
                                    G_OPTION_ARG_FILENAME_ARRAY, &raw->names, NULL,
                                    NULL},
-                                  {NULL}};
+                                  G_OPTION_ENTRY_NULL};
 
     g_option_context_add_main_entries(context, names, NULL);
     if (!commands[command].on_picture) {

@@ -5,6 +5,7 @@
 
 #include "base/rng.h"
 #include "fake-denoiser.h"
+#include "near.h"
 
 /* Weighted means over up to 2^10 pixels in float. */
 #define MEAN_TOLERANCE 1e-4
@@ -27,9 +28,9 @@ constant_picture(float r, float g, float b)
 static void
 assert_color(const float *rgb, float r, float g, float b)
 {
-    g_assert_cmpfloat_with_epsilon((double) rgb[0], (double) r, MEAN_TOLERANCE);
-    g_assert_cmpfloat_with_epsilon((double) rgb[1], (double) g, MEAN_TOLERANCE);
-    g_assert_cmpfloat_with_epsilon((double) rgb[2], (double) b, MEAN_TOLERANCE);
+    assert_near((double) rgb[0], (double) r, MEAN_TOLERANCE);
+    assert_near((double) rgb[1], (double) g, MEAN_TOLERANCE);
+    assert_near((double) rgb[2], (double) b, MEAN_TOLERANCE);
 }
 
 static void
@@ -144,7 +145,7 @@ test_paste_is_exact_at_both_ends(void)
     sde_blend_paste_pixel(rgb, fill, 0.0f);
     g_assert_cmpfloat(rgb[1], ==, 1.7f);
     sde_blend_paste_pixel(rgb, fill, 0.5f);
-    g_assert_cmpfloat_with_epsilon((double) rgb[0], 0.55, 1e-6);
+    assert_near((double) rgb[0], 0.55, 1e-6);
     sde_blend_paste_pixel(rgb, fill, 1.0f);
     g_assert_cmpfloat(rgb[0], ==, 1.0f);
     g_assert_cmpfloat(rgb[1], ==, 0.0f);
@@ -158,11 +159,11 @@ test_shares_split_luma_from_color(void)
     float color[3] = {0.3f, -0.1f, 0.2f};
 
     sde_blend_share(both, 1.0, 1.0);
-    g_assert_cmpfloat_with_epsilon((double) both[1], -0.1, 1e-7);
+    assert_near((double) both[1], -0.1, 1e-7);
     sde_blend_share(luma, 1.0, 0.0);
     g_assert_cmpfloat(luma[0], ==, luma[2]);
     sde_blend_share(color, 0.0, 1.0);
-    g_assert_cmpfloat_with_epsilon((double) sde_luma(color), 0.0, 1e-7);
+    assert_near((double) sde_luma(color), 0.0, 1e-7);
 }
 
 static void
@@ -181,8 +182,8 @@ test_band_pass_keeps_grain_and_drops_the_ground(void)
         sum += (double) plane[i];
         power += (double) plane[i] * (double) plane[i];
     }
-    g_assert_cmpfloat(fabs(sum / N), <, 0.1);
-    g_assert_cmpfloat_with_epsilon(sqrt(power / N), 1.0, 0.1);
+    g_assert_cmpfloat(fabs(sum / (double) N), <, 0.1);
+    assert_near(sqrt(power / (double) N), 1.0, 0.1);
 }
 
 int

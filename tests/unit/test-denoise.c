@@ -6,6 +6,7 @@
 
 #include "base/rng.h"
 #include "fake-denoiser.h"
+#include "near.h"
 
 /* A handful of float operations on values up to 2, and the blend of tiles. */
 #define TOLERANCE 5e-6
@@ -78,9 +79,8 @@ test_result_is_the_posterior_mean(Fixture *fixture, const void *level_map)
         for (int x = 0; x < 150; x++) {
             double value = (double) test_pixel(&fixture->source, x, 70)[1];
 
-            g_assert_cmpfloat_with_epsilon(
-                (double) test_pixel(&fixture->result, x, 70)[1],
-                posterior_mean(&fixture->fake, value, sigmas[i]), TOLERANCE);
+            assert_near((double) test_pixel(&fixture->result, x, 70)[1],
+                        posterior_mean(&fixture->fake, value, sigmas[i]), TOLERANCE);
         }
     }
 }
@@ -117,8 +117,8 @@ test_strength_takes_a_share_of_the_change(Fixture *fixture, const void *level_ma
         double value = (double) test_pixel(&fixture->source, x, 9)[0];
         double full = posterior_mean(&fixture->fake, value, 25.0);
 
-        g_assert_cmpfloat_with_epsilon((double) test_pixel(&fixture->result, x, 9)[0],
-                                       value + 0.25 * (full - value), TOLERANCE);
+        assert_near((double) test_pixel(&fixture->result, x, 9)[0],
+                    value + 0.25 * (full - value), TOLERANCE);
     }
 }
 
@@ -128,9 +128,8 @@ test_luminance_0_keeps_luma(Fixture *fixture, const void *level_map)
     fixture->params.luminance = 0.0;
     run_well(fixture, NULL);
     for (int x = 0; x < 150; x++) {
-        g_assert_cmpfloat_with_epsilon(
-            (double) sde_luma(test_pixel(&fixture->result, x, 20)),
-            (double) sde_luma(test_pixel(&fixture->source, x, 20)), TOLERANCE);
+        assert_near((double) sde_luma(test_pixel(&fixture->result, x, 20)),
+                    (double) sde_luma(test_pixel(&fixture->source, x, 20)), TOLERANCE);
     }
     g_assert_false(test_same_pixel(&fixture->source, &fixture->result, 30, 20));
 }
@@ -144,8 +143,8 @@ test_color_0_keeps_the_color_differences(Fixture *fixture, const void *level_map
         const float *before = test_pixel(&fixture->source, x, 20);
         const float *after = test_pixel(&fixture->result, x, 20);
 
-        g_assert_cmpfloat_with_epsilon((double) (after[0] - after[2]),
-                                       (double) (before[0] - before[2]), TOLERANCE);
+        assert_near((double) (after[0] - after[2]), (double) (before[0] - before[2]),
+                    TOLERANCE);
     }
 }
 
@@ -166,9 +165,8 @@ test_outside_the_mask_every_bit_is_kept(Fixture *fixture, const void *level_map)
     g_assert_false(test_same_pixel(&fixture->source, &fixture->result, 50, 40));
     double value = (double) test_pixel(&fixture->source, 0, 0)[0];
 
-    g_assert_cmpfloat_with_epsilon(
-        (double) test_pixel(&fixture->result, 0, 0)[0],
-        0.5 * (value + posterior_mean(&fixture->fake, value, 25.0)), TOLERANCE);
+    assert_near((double) test_pixel(&fixture->result, 0, 0)[0],
+                0.5 * (value + posterior_mean(&fixture->fake, value, 25.0)), TOLERANCE);
     g_free((float *) mask.levels);
 }
 
@@ -187,9 +185,8 @@ test_a_pointwise_result_does_not_depend_on_the_tiles(Fixture *fixture,
         run_well(fixture, NULL);
         for (int y = 0; y < 110; y++) {
             for (int x = 0; x < 150; x++) {
-                g_assert_cmpfloat_with_epsilon(
-                    (double) test_pixel(&fixture->result, x, y)[2],
-                    (double) test_pixel(&whole, x, y)[2], TOLERANCE);
+                assert_near((double) test_pixel(&fixture->result, x, y)[2],
+                            (double) test_pixel(&whole, x, y)[2], TOLERANCE);
             }
         }
     }
@@ -204,12 +201,10 @@ test_values_out_of_range_keep_their_excess(Fixture *fixture, const void *level_m
     pixel[0] = 5.0f;
     pixel[1] = -0.5f;
     run_well(fixture, NULL);
-    g_assert_cmpfloat_with_epsilon((double) fixture->result.pixels[3 * 40],
-                                   4.0 + posterior_mean(&fixture->fake, 1.0, 25.0),
-                                   TOLERANCE);
-    g_assert_cmpfloat_with_epsilon((double) fixture->result.pixels[3 * 40 + 1],
-                                   -0.5 + posterior_mean(&fixture->fake, 0.0, 25.0),
-                                   TOLERANCE);
+    assert_near((double) fixture->result.pixels[3 * 40],
+                4.0 + posterior_mean(&fixture->fake, 1.0, 25.0), TOLERANCE);
+    assert_near((double) fixture->result.pixels[3 * 40 + 1],
+                -0.5 + posterior_mean(&fixture->fake, 0.0, 25.0), TOLERANCE);
 }
 
 static void
@@ -250,8 +245,8 @@ test_an_ordinary_model_gets_one_level_that_it_knows(Fixture *fixture,
     fixture->params.noise_level = 0.01; /* below the first timestep */
     run_well(fixture, NULL);
     g_assert_null(fixture->fake.last.theta);
-    g_assert_cmpfloat_with_epsilon((double) fixture->fake.last.theta_max,
-                                   sde_schedule_theta_at(fixture->schedule, 0.0), 1e-6);
+    assert_near((double) fixture->fake.last.theta_max,
+                sde_schedule_theta_at(fixture->schedule, 0.0), 1e-6);
 }
 
 static void

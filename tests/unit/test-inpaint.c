@@ -5,6 +5,7 @@
 #include <math.h>
 
 #include "fake-denoiser.h"
+#include "near.h"
 #include "task/mask.h"
 
 /* The last step of a walk under a denoiser that always answers the same: float rounding
@@ -151,9 +152,8 @@ test_the_hole_becomes_what_the_denoiser_says(Fixture *fixture, const void *level
         run_well(fixture);
         for (int y = 40; y < 60; y++) {
             for (int x = 60; x < 85; x++) {
-                g_assert_cmpfloat_with_epsilon(
-                    (double) test_pixel(&fixture->result, x, y)[1], 0.65,
-                    CONSTANT_TOLERANCE);
+                assert_near((double) test_pixel(&fixture->result, x, y)[1], 0.65,
+                            CONSTANT_TOLERANCE);
             }
         }
         assert_outside_is_kept(fixture, 0);
@@ -181,9 +181,9 @@ test_the_hole_has_the_spread_of_the_data(Fixture *fixture, const void *level_map
             n += 1.0;
         }
     }
-    g_assert_cmpfloat_with_epsilon(sum / n, 0.0, 0.005); /* 4 standard errors */
+    assert_near(sum / n, 0.0, 0.005); /* 4 standard errors */
     /* 60 steps of DDIM lose some 4 % */
-    g_assert_cmpfloat_with_epsilon(sqrt(square / n), 0.2, 0.012);
+    assert_near(sqrt(square / n), 0.2, 0.012);
 }
 
 static void
@@ -193,9 +193,8 @@ test_known_pixels_are_at_level_0(Fixture *fixture, const void *level_map)
     g_assert_cmpfloat(fixture->fake.lowest_theta, ==, 0.0f);
     g_assert_cmpfloat(fixture->fake.highest_theta, >, 1.5f);
     /* the first pixel of the crop is known: clean in every evaluation */
-    g_assert_cmpfloat_with_epsilon(
-        (double) fixture->fake.last_x,
-        2.0 * (double) test_pixel(&fixture->source, 0, 0)[0] - 1.0, 1e-6);
+    assert_near((double) fixture->fake.last_x,
+                2.0 * (double) test_pixel(&fixture->source, 0, 0)[0] - 1.0, 1e-6);
 }
 
 static void
@@ -212,9 +211,8 @@ test_a_pointwise_result_does_not_depend_on_the_tiles(Fixture *fixture,
     g_assert_cmpint(fixture->fake.n_calls, >, 5);
     for (int y = 40; y < 60; y++) {
         for (int x = 60; x < 85; x++) {
-            g_assert_cmpfloat_with_epsilon(
-                (double) test_pixel(&fixture->result, x, y)[2],
-                (double) test_pixel(&whole, x, y)[2], 1e-4);
+            assert_near((double) test_pixel(&fixture->result, x, y)[2],
+                        (double) test_pixel(&whole, x, y)[2], 1e-4);
         }
     }
     g_free(whole.pixels);
@@ -253,10 +251,10 @@ test_far_holes_are_both_filled(Fixture *fixture, const void *level_map)
     fixture->fake.deviation = 0.0f;
     run_well(fixture);
     g_assert_cmpint(fixture->task.n_passes, ==, 10);
-    g_assert_cmpfloat_with_epsilon((double) test_pixel(&fixture->result, 655, 40)[0],
-                                   0.625, CONSTANT_TOLERANCE);
-    g_assert_cmpfloat_with_epsilon((double) test_pixel(&fixture->result, 15, 15)[0],
-                                   0.625, CONSTANT_TOLERANCE);
+    assert_near((double) test_pixel(&fixture->result, 655, 40)[0], 0.625,
+                CONSTANT_TOLERANCE);
+    assert_near((double) test_pixel(&fixture->result, 15, 15)[0], 0.625,
+                CONSTANT_TOLERANCE);
     g_assert_true(test_same_pixel(&fixture->source, &fixture->result, 400, 40));
 }
 
@@ -268,8 +266,8 @@ test_a_smaller_working_size_fills_the_hole_and_keeps_the_rest(Fixture *fixture,
     fixture->fake.deviation = 0.0f;
     run_well(fixture);
     assert_outside_is_kept(fixture, 0);
-    g_assert_cmpfloat_with_epsilon((double) test_pixel(&fixture->result, 70, 50)[0],
-                                   0.625, CONSTANT_TOLERANCE);
+    assert_near((double) test_pixel(&fixture->result, 70, 50)[0], 0.625,
+                CONSTANT_TOLERANCE);
     g_assert_cmpint((int) fixture->fake.n_pixels, <=, 5 * 72 * 72);
 }
 

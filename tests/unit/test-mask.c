@@ -5,6 +5,7 @@
 #include <math.h>
 
 #include "fake-denoiser.h"
+#include "near.h"
 
 /* One rounding of a square root and of a cosine. */
 #define TOLERANCE 1e-5
@@ -74,12 +75,13 @@ test_spread_follows_the_euclidean_distance(void)
     sde_mask_spread(levels, WIDTH, HEIGHT, GROW, FEATHER, scratch);
     for (int y = 0; y < HEIGHT; y++) {
         for (int x = 0; x < WIDTH; x++) {
-            double u =
-                (distance_to_hole(hole, WIDTH, HEIGHT, x, y) - GROW) / (FEATHER + 1);
-            double expected = u <= 0 ? 1 : u >= 1 ? 0 : 0.5 + 0.5 * cos(G_PI * u);
+            double u = (distance_to_hole(hole, WIDTH, HEIGHT, x, y) - (double) GROW) /
+                       (double) (FEATHER + 1);
+            double expected = u <= 0.0   ? 1.0
+                              : u >= 1.0 ? 0.0
+                                         : 0.5 + 0.5 * cos(G_PI * u);
 
-            g_assert_cmpfloat_with_epsilon((double) levels[y * WIDTH + x], expected,
-                                           TOLERANCE);
+            assert_near((double) levels[y * WIDTH + x], expected, TOLERANCE);
         }
     }
 }

@@ -5,6 +5,7 @@
 #include <math.h>
 
 #include "fake-denoiser.h"
+#include "near.h"
 
 /* The last step of a walk under a denoiser that always answers the same. */
 #define CONSTANT_TOLERANCE 1e-5
@@ -80,9 +81,8 @@ test_the_walk_begins_at_t0(Fixture *fixture, const void *level_map)
 {
     fixture->params.sampling.strength = 0.4;
     run_well(fixture, NULL);
-    g_assert_cmpfloat_with_epsilon((double) fixture->fake.highest_theta,
-                                   sde_schedule_theta_at(fixture->schedule, 399.0),
-                                   1e-6);
+    assert_near((double) fixture->fake.highest_theta,
+                sde_schedule_theta_at(fixture->schedule, 399.0), 1e-6);
 }
 
 static void
@@ -102,9 +102,8 @@ test_the_picture_becomes_what_the_denoiser_says(Fixture *fixture, const void *le
     run_well(fixture, NULL);
     for (int y = 0; y < 70; y++) {
         for (int x = 0; x < 90; x++) {
-            g_assert_cmpfloat_with_epsilon(
-                (double) test_pixel(&fixture->result, x, y)[0], 0.625,
-                CONSTANT_TOLERANCE);
+            assert_near((double) test_pixel(&fixture->result, x, y)[0], 0.625,
+                        CONSTANT_TOLERANCE);
         }
     }
 }
@@ -191,9 +190,8 @@ test_a_pointwise_result_does_not_depend_on_the_tiles(Fixture *fixture,
     run_well(fixture, NULL);
     for (int y = 0; y < 70; y++) {
         for (int x = 0; x < 90; x++) {
-            g_assert_cmpfloat_with_epsilon(
-                (double) test_pixel(&fixture->result, x, y)[2],
-                (double) test_pixel(&whole, x, y)[2], 1e-4);
+            assert_near((double) test_pixel(&fixture->result, x, y)[2],
+                        (double) test_pixel(&whole, x, y)[2], 1e-4);
         }
     }
     g_free(whole.pixels);
@@ -219,7 +217,7 @@ test_a_smaller_working_size_keeps_fine_detail(Fixture *fixture, const void *leve
         double step = (double) (test_pixel(&fixture->result, x, 9)[0] -
                                 test_pixel(&fixture->result, x - 1, 9)[0]);
 
-        g_assert_cmpfloat_with_epsilon(fabs(step), 0.4, 1e-4);
+        assert_near(fabs(step), 0.4, 1e-4);
     }
 }
 

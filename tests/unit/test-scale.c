@@ -3,6 +3,8 @@
 
 #include <math.h>
 
+#include "near.h"
+
 /* Sums of a few hundred products in float. */
 #define TOLERANCE 2e-6
 
@@ -36,11 +38,11 @@ test_down_keeps_the_mean(void)
     }
     sde_scale_down(in, WIDTH * 2, WIDTH, HEIGHT, 2, out, SMALL_WIDTH, SMALL_HEIGHT);
     for (int i = 0; i < SMALL_HEIGHT * SMALL_WIDTH; i++) {
-        g_assert_cmpfloat_with_epsilon((double) out[2 * i + 1], 3.0, TOLERANCE);
+        assert_near((double) out[2 * i + 1], 3.0, TOLERANCE);
         after += (double) out[2 * i];
     }
-    g_assert_cmpfloat_with_epsilon(before / (WIDTH * HEIGHT),
-                                   after / (SMALL_WIDTH * SMALL_HEIGHT), TOLERANCE);
+    assert_near(before / (WIDTH * HEIGHT), after / (SMALL_WIDTH * SMALL_HEIGHT),
+                TOLERANCE);
 }
 
 static void
@@ -50,8 +52,8 @@ test_down_by_a_whole_number_is_a_block_mean(void)
     float out[2];
 
     sde_scale_down(in, 4, 4, 2, 1, out, 2, 1);
-    g_assert_cmpfloat_with_epsilon((double) out[0], 2.5, TOLERANCE);
-    g_assert_cmpfloat_with_epsilon((double) out[1], 6.5, TOLERANCE);
+    assert_near((double) out[0], 2.5, TOLERANCE);
+    assert_near((double) out[1], 6.5, TOLERANCE);
 }
 
 static void
@@ -80,10 +82,10 @@ test_up_reproduces_a_ramp_and_a_constant(void)
         for (int x = 0; x < LARGE; x++) {
             double at = (x + 0.5) / 3.0 - 0.5;
 
-            g_assert_cmpfloat_with_epsilon((double) row[2 * x + 1], -4.0,
-                                           4 * TOLERANCE);
-            if (at >= 1.0 && at <= SMALL - 2.0) { /* the ends repeat their last pixel */
-                g_assert_cmpfloat_with_epsilon((double) row[2 * x], at, 4 * TOLERANCE);
+            assert_near((double) row[2 * x + 1], -4.0, 4 * TOLERANCE);
+            if (at >= 1.0 &&
+                at <= (double) SMALL - 2.0) { /* the ends repeat their last pixel */
+                assert_near((double) row[2 * x], at, 4 * TOLERANCE);
             }
         }
     }

@@ -5,6 +5,7 @@
 #include <math.h>
 
 #include "fake-denoiser.h"
+#include "near.h"
 
 /* Products and sums of up to four weights in float. */
 #define WEIGHT_TOLERANCE 1e-6
@@ -67,7 +68,7 @@ check_cover(Fixture *fixture, int width, int height, int size, int overlap)
         }
     }
     for (int i = 0; i < width * height; i++) {
-        g_assert_cmpfloat_with_epsilon((double) sum[i], 1.0, WEIGHT_TOLERANCE);
+        assert_near((double) sum[i], 1.0, WEIGHT_TOLERANCE);
     }
 }
 
@@ -146,7 +147,7 @@ denoise_in_tiles(Fixture *fixture, int size, const float *selection)
 
     for (int i = 0; i < 3 * N; i++) {
         x[i] = sinf(0.37f * (float) i);
-        theta[i / 3] = (float) (i / 3 % WIDTH) / WIDTH;
+        theta[i / 3] = (float) (i / 3 % WIDTH) / (float) WIDTH;
     }
     if (selection != NULL) {
         sde_tiles_select(tiles, selection);
@@ -168,8 +169,7 @@ test_a_pointwise_result_does_not_depend_on_the_tiles(Fixture *fixture,
         g_autofree float *d = denoise_in_tiles(fixture, sizes[k], NULL);
 
         for (int i = 0; i < 3 * N; i++) {
-            g_assert_cmpfloat_with_epsilon((double) d[i], (double) whole[i],
-                                           BLEND_TOLERANCE);
+            assert_near((double) d[i], (double) whole[i], BLEND_TOLERANCE);
         }
     }
 }
@@ -185,9 +185,8 @@ test_only_tiles_with_a_level_are_run(Fixture *fixture, const void *level_map)
     fixture->fake.n_calls = 0;
     d = denoise_in_tiles(fixture, 64, selection);
     g_assert_cmpint(fixture->fake.n_calls, ==, 1);
-    g_assert_cmpfloat_with_epsilon((double) d[3 * (3 * WIDTH + 3)],
-                                   (double) whole[3 * (3 * WIDTH + 3)],
-                                   BLEND_TOLERANCE);
+    assert_near((double) d[3 * (3 * WIDTH + 3)], (double) whole[3 * (3 * WIDTH + 3)],
+                BLEND_TOLERANCE);
     g_assert_cmpfloat(d[3 * (N - 1)], ==, 0.0f);
 }
 
