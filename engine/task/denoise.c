@@ -49,10 +49,11 @@ theta_of_sigma(const Run *run, double sigma)
 static const float *
 source_pixel(const Run *run, int x, int y)
 {
-    size_t column = (size_t) (run->rect.x + sde_mirror_index(x, run->rect.width));
-    size_t row = (size_t) (run->rect.y + sde_mirror_index(y, run->rect.height));
+    int column = run->rect.x + sde_mirror_index(x, run->rect.width);
+    int row = run->rect.y + sde_mirror_index(y, run->rect.height);
 
-    return run->source->pixels + row * run->source->stride + 3 * column;
+    return run->source->pixels + (size_t) row * run->source->stride +
+           3 * (size_t) column;
 }
 
 /* Brightness of the window and a rim around it, 0..1. */
@@ -76,7 +77,7 @@ static void
 fill_theta(const Run *run, SdeRect window, float *theta)
 {
     int side = 2 * LEVEL_RADIUS + 1;
-    size_t pitch = (size_t) (window.width + 2 * LEVEL_RADIUS);
+    size_t pitch = (size_t) window.width + 2 * (size_t) LEVEL_RADIUS;
 
     read_brightness(run, window);
     for (int y = 0; y < window.height; y++) {
@@ -239,7 +240,7 @@ static bool
 evaluate(Run *run, SdeTask *task, SdeTiles *tiles, const SdeSpan *span, GError **error)
 {
     SdeRect window = sde_tiles_get_window(tiles, 0);
-    size_t rim = 2 * LEVEL_RADIUS;
+    size_t rim = 2 * (size_t) LEVEL_RADIUS;
     g_autofree float *brightness =
         g_new(float, ((size_t) window.width + rim) * ((size_t) window.height + rim));
     SdeTilesInput input = {

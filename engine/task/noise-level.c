@@ -45,7 +45,9 @@ clipped_share(const float *pixels, size_t stride, int side)
         const float *row = pixels + (size_t) y * stride;
 
         for (int x = 0; x < side; x++) {
-            clipped += row[3 * x] < 0.5f / 255.0f || row[3 * x] > 254.5f / 255.0f;
+            float value = row[3 * (size_t) x];
+
+            clipped += value < 0.5f / 255.0f || value > 254.5f / 255.0f;
         }
     }
     return (double) clipped / (side * side);
@@ -79,7 +81,7 @@ plane_variance(const float *pixels, size_t stride, int side, double *mean)
         const float *row = pixels + (size_t) y * stride;
 
         for (int x = 0; x < side; x++) {
-            double v = (double) row[3 * x];
+            double v = (double) row[3 * (size_t) x];
 
             sum += v;
             square += v * v;
@@ -103,7 +105,8 @@ fine_variances(const float *pixels, size_t stride, int side, double *checker,
         const float *a = pixels + (size_t) y * stride, *b = a + stride, *c = b + stride;
 
         for (int x = 0; x + 2 < side; x++) {
-            const float *p = a + 3 * x, *q = b + 3 * x, *r = c + 3 * x;
+            size_t at = 3 * (size_t) x;
+            const float *p = a + at, *q = b + at, *r = c + at;
             float corners = p[0] + p[6] + r[0] + r[6];
             float sides = p[3] + q[0] + q[6] + r[3];
             float pattern = corners - 2.0f * sides + 4.0f * q[3];

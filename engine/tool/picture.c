@@ -273,11 +273,15 @@ store_row(SdePicture *picture, const float *from, int y, float *rgba, char *own,
     gegl_buffer_get(picture->buffer, &row, 1.0, format, own, GEGL_AUTO_ROWSTRIDE,
                     GEGL_ABYSS_NONE);
     for (int x = 0; x < row.width; x++) {
-        memcpy(rgba + 4 * x, from + 3 * x, 3 * sizeof(float));
+        memcpy(rgba + 4 * (size_t) x, from + 3 * (size_t) x, 3 * sizeof(float));
     }
     babl_process(babl_fish(rgba_format, format), rgba, changed, row.width);
     for (int x = 0; x < row.width; x++) {
-        if (memcmp(before + 3 * x, from + 3 * x, 3 * sizeof(float)) != 0) {
+        size_t at = 3 * (size_t) x;
+
+        /* Bits are what is compared.
+         * NOLINTNEXTLINE(bugprone-suspicious-memory-comparison) */
+        if (memcmp(before + at, from + at, 3 * sizeof(float)) != 0) {
             memcpy(own + (size_t) x * bytes, changed + (size_t) x * bytes, bytes);
         }
     }

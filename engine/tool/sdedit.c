@@ -243,7 +243,7 @@ main(int argc, char **argv)
     g_autoptr(GError) error = NULL;
     int code = 0;
 
-    setlocale(LC_ALL, "");
+    setlocale(LC_ALL, ""); /* NOLINT(concurrency-mt-unsafe): no thread yet */
     options = sde_options_parse(argc, argv, &error);
     if (options == NULL) {
         return error != NULL ? report_error(error) : 0;
