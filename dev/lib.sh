@@ -193,7 +193,7 @@ prepare_root()
             options+=("--aptopt=$setting")
         done < <(apt_network_settings)
         temporary=$folder.half
-        say "building a Debian 13 root in $folder (once; some minutes, about 2.5 GB)"
+        say "building a Debian 13 root in $folder (once; takes some minutes)"
         # shellcheck disable=SC2016 # the hook's $1
         mmdebstrap --mode=root --variant=minbase --components=main "${options[@]}" \
             --include="$(list_packages "$@" | paste -sd,)" \
