@@ -21,7 +21,7 @@
  * time). */
 #define WINOGRAD_SIDE         16
 #define WINOGRAD_SIDE_ANY     32
-#define WINOGRAD_MAX_CHANNELS (512 * 256)
+#define WINOGRAD_MAX_CHANNELS ((size_t) 512 * 256)
 
 SdeConv
 sde_conv_choose(const SdeConvShape *shape, int expected_side)
@@ -29,8 +29,9 @@ sde_conv_choose(const SdeConvShape *shape, int expected_side)
     SdeConv conv = {.shape = *shape};
 
     const bool large = expected_side >= WINOGRAD_SIDE_ANY;
-    const bool moderate = expected_side >= WINOGRAD_SIDE &&
-                          (size_t) shape->cin * shape->cout <= WINOGRAD_MAX_CHANNELS;
+    const bool moderate =
+        expected_side >= WINOGRAD_SIDE &&
+        (size_t) shape->cin * (size_t) shape->cout <= WINOGRAD_MAX_CHANNELS;
 
     conv.winograd = shape->side == 3 && shape->stride == 1 &&
                     shape->cin % WINOGRAD_WIDTH == 0 && (large || moderate);
