@@ -133,6 +133,19 @@ transform_plane(float *plane, int width, int height)
     }
 }
 
+/* Squared distances to the pixels of at least this level. */
+static void
+measure_distances(const float *levels, float level, int width, int height,
+                  float *distances)
+{
+    size_t n = (size_t) width * (size_t) height;
+
+    for (size_t i = 0; i < n; i++) {
+        distances[i] = levels[i] >= level ? 0.0f : FAR;
+    }
+    transform_plane(distances, width, height);
+}
+
 /* 1 up to `grow`, then a raised cosine that reaches 0 one pixel after the feather. */
 static float
 spread_level(float distance, int grow, int feather)
@@ -164,11 +177,19 @@ sde_mask_spread(float *levels, int width, int height, int grow, int feather,
     if (highest <= 0.0f) {
         return;
     }
-    /* A soft rim that is already there counts as hole from half its height on. */
-    for (size_t i = 0; i < n; i++) {
-        scratch[i] = levels[i] >= 0.5f * highest ? 0.0f : FAR;
+    /* What is near the full hole becomes full: an antialiased edge may hold what the
+     * hole is to remove. Wide soft ramps keep their levels but for those few pixels. */
+    if (grow > 0) {
+        measure_distances(levels, highest, width, height, scratch);
+        for (size_t i = 0; i < n; i++) {
+            if (levels[i] >= 0.5f * highest &&
+                scratch[i] <= (float) grow * (float) grow) {
+                levels[i] = highest;
+            }
+        }
     }
-    transform_plane(scratch, width, height);
+    /* A soft rim that is left counts as hole from half its height on. */
+    measure_distances(levels, 0.5f * highest, width, height, scratch);
     for (size_t i = 0; i < n; i++) {
         if (scratch[i] > 0.0f) {
             float level = highest * spread_level(sqrtf(scratch[i]), grow, feather);

@@ -112,6 +112,37 @@ test_spread_never_lowers_a_level(void)
     }
 }
 
+/* GIMP's selections have such edges; a soft rest in the hole would show what was there.
+ */
+static void
+test_growing_leaves_no_soft_pixel_inside(void)
+{
+    float levels[9] = {0.0f, 0.6f, 1.0f, 1.0f, 0.8f, 0.0f, 0.0f, 0.0f, 0.0f};
+    const float grown[9] = {1.0f, 1.0f, 1.0f, 1.0f, 1.0f, 1.0f, 1.0f, 0.0f, 0.0f};
+    float scratch[9];
+
+    sde_mask_spread(levels, 9, 1, 2, 0, scratch);
+    for (int i = 0; i < 9; i++) {
+        g_assert_cmpfloat(levels[i], ==, grown[i]);
+    }
+}
+
+static void
+test_growing_keeps_wide_soft_ramps(void)
+{
+    float levels[64], scratch[64];
+
+    for (int i = 0; i < 64; i++) {
+        levels[i] = (float) (63 - i) / 63.0f;
+    }
+    sde_mask_spread(levels, 64, 1, 3, 0, scratch);
+    for (int i = 4; i < 64; i++) {
+        bool near_half = i >= 32 && i < 35; /* grown there, from half height on */
+
+        g_assert_cmpfloat(levels[i], ==, near_half ? 1.0f : (float) (63 - i) / 63.0f);
+    }
+}
+
 static void
 add_hole(SdeMask *mask, SdeRect hole)
 {
@@ -221,6 +252,8 @@ main(int argc, char **argv)
     g_test_add_func("/mask/spread-nothing",
                     test_spread_of_nothing_and_by_nothing_changes_nothing);
     g_test_add_func("/mask/spread-never-lowers", test_spread_never_lowers_a_level);
+    g_test_add_func("/mask/grow-antialiased", test_growing_leaves_no_soft_pixel_inside);
+    g_test_add_func("/mask/grow-ramp", test_growing_keeps_wide_soft_ramps);
     g_test_add_func("/mask/far-holes", test_far_holes_are_separate_and_exact);
     g_test_add_func("/mask/near-holes", test_near_holes_are_one);
     g_test_add_func("/mask/crops", test_crops_never_overlap_and_hold_every_level);
