@@ -19,10 +19,10 @@ add_mask_arguments(GimpProcedure *procedure)
         procedure, "grow", _("_Grow"),
         _("Pixels by which the area is enlarged, so that no edge of what "
           "was there remains"),
-        0, 256, 4);
+        0, 256, 1);
     sde_arguments_add_int(
         procedure, "feather", _("_Feather"),
-        _("Pixels over which the new area fades into its surroundings"), 0, 256, 8);
+        _("Pixels over which the new area fades into its surroundings"), 0, 256, 2);
     gimp_procedure_add_choice_argument(
         procedure, "mask-mode", _("Mas_k edge"),
         _("What a partly selected pixel means"),
@@ -57,7 +57,7 @@ add_arguments(GimpProcedure *procedure)
     add_mask_arguments(procedure);
     gimp_procedure_add_boolean_argument(
         procedure, "match-colors", _("Ad_just colors"),
-        _("Shift the colors of the new area so that they meet its border"), TRUE,
+        _("Shift the colors of the new area so that they meet its border"), FALSE,
         G_PARAM_READWRITE);
     sde_arguments_add_sampling_details(procedure);
     sde_arguments_add_int(procedure, "resample", _("Resampl_ing"),
@@ -71,7 +71,7 @@ static void
 read_arguments(GimpProcedureConfig *config, SdeJob *job)
 {
     SdeInpaintParams *params = &job->params.inpaint;
-    gboolean match_colors = TRUE;
+    gboolean match_colors = FALSE;
 
     *params = (SdeInpaintParams) SDE_INPAINT_PARAMS_INIT;
     sde_arguments_read_sampling(config, &params->sampling);
