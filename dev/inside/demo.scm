@@ -77,7 +77,7 @@
                (lambda ()
                  (car (plug-in-sdedit-inpaint #:run-mode RUN-NONINTERACTIVE #:image image
                                               #:drawables (vector photo)
-                                              #:model model #:seed 1)))))
+                                              #:model model #:grow 1 #:feather 3 #:seed 1)))))
   (gimp-selection-none image)
   (save image "removed.png" photo result)
 
@@ -92,7 +92,7 @@
                (lambda ()
                  (car (plug-in-sdedit-inpaint #:run-mode RUN-NONINTERACTIVE #:image image
                                               #:drawables (vector damaged)
-                                              #:model model #:grow 3 #:feather 2 #:seed 1)))))
+                                              #:model model #:grow 1 #:feather 1 #:seed 1)))))
   (gimp-selection-none image)
   (save image "repaired.png" damaged result)
 
@@ -114,7 +114,8 @@
                (lambda ()
                  (car (plug-in-sdedit-restyle #:run-mode RUN-NONINTERACTIVE #:image image
                                               #:drawables (vector photo) #:model model
-                                              #:style style #:strength 0.5 #:seed 1)))))
+                                              #:style style #:strength 0.45
+                                              #:max-side 600 #:seed 1)))))
   (save image "restyled.png" photo result)
 
   (gimp-file-save RUN-NONINTERACTIVE image (path "demo.xcf") -1)
