@@ -14,7 +14,6 @@ dev_folder=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd -P)
 repo=$(dirname "$dev_folder")
 suite=trixie
 root_format=1 # part of a root's name: raise it when roots must be built anew
-default_mirror=http://deb.debian.org/debian
 
 say()
 {
@@ -111,8 +110,8 @@ take_lock()
     flock -n 9 || { say "another call is setting up; waiting for it" && flock 9; }
 }
 
-# The Debian mirror apt is configured with; third-party archives have other origins,
-# releases or components.
+# The Debian mirror apt is configured with, nothing if it has none (mmdebstrap then takes
+# its own default); third-party archives have other origins, releases or components.
 find_mirror()
 {
     local codename uri
@@ -135,7 +134,6 @@ find_mirror()
     # Only Debian's own mirrors have Debian 13; an Ubuntu machine's have not.
     case $(. /etc/os-release && printf '%s' "$ID"):$uri in
     debian:http*) printf '%s\n' "$uri" ;;
-    *) printf '%s\n' "$default_mirror" ;;
     esac
 }
 
@@ -177,7 +175,7 @@ install_mmdebstrap()
 # half-built that it finds is a leftover. The finished root appears by one rename.
 prepare_root()
 {
-    local cache folder temporary options=() setting
+    local cache folder mirror temporary options=() setting
 
     cache=$(cache_folder)
     folder=$(root_folder "$@")
@@ -193,12 +191,13 @@ prepare_root()
             options+=("--aptopt=$setting")
         done < <(apt_network_settings)
         temporary=$folder.half
+        mirror=$(find_mirror)
         say "building a Debian 13 root in $folder (once; takes some minutes)"
         # shellcheck disable=SC2016 # the hook's $1
         mmdebstrap --mode=root --variant=minbase --components=main "${options[@]}" \
             --include="$(list_packages "$@" | paste -sd,)" \
             --customize-hook='printf "[safe]\n\tdirectory = *\n" >"$1/etc/gitconfig"' \
-            "$suite" "$temporary" "$(find_mirror)" >"$cache/build.log" 2>&1 || {
+            "$suite" "$temporary" ${mirror:+"$mirror"} >"$cache/build.log" 2>&1 || {
             tail -n 20 "$cache/build.log" >&2
             die "the Debian 13 root could not be built; whole log: $cache/build.log"
         }
