@@ -17,9 +17,8 @@
 #include "task/noise-level.h"
 #include "task/tiles.h"
 
-#define LEVEL_RADIUS                                                  \
-    2 /* pixels: brightness is the mean of 5 × 5, the pixel is noisy \
-       */
+/* Pixels: a pixel is noisy, so its brightness is the mean of 5 × 5. */
+#define LEVEL_RADIUS 2
 
 typedef struct {
     const SdeTask *task;

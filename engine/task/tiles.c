@@ -7,9 +7,8 @@
 #include <string.h>
 
 #define MIN_SIDE 64 /* pixels: less than this gives a network nothing to look at */
-#define LEVEL_MAP_SIDE                                             \
-    512 /* largest tile of a level-map model, chosen for its speed \
-         */
+/* Largest tile of a level-map model, chosen for its speed. */
+#define LEVEL_MAP_SIDE 512
 
 /* Windows along one axis. Window i has the share [ramp[i], ramp[i + 1] + width[i + 1])
  * of the axis, where ramp i is the crossing between windows i - 1 and i. */
