@@ -1,7 +1,8 @@
 /* 3×3 convolutions of stride 1 as Winograd's F(4×4,3×3): 36 multiplications for 16
  * outputs instead of 144 (Lavin and Gray 2015).
  *
- * The output is cut into tiles of 4 × 4 pixels. A block of tiles is transformed to V
+ * The output is cut into tiles of 4 × 4 pixels, numbered through all samples. A block
+ * of tiles is transformed to V
  * (36 matrices, tiles × cin), each multiplied with its matrix of transformed weights,
  * panel by panel, and transformed back while the sums are in the cache. With few blocks
  * the transforms are shared through memory and the panels become blocks instead.
@@ -94,8 +95,8 @@ sde_winograd_prepare(SdeConv *conv, const float *weights)
 
 typedef struct {
     const SdeConvJob *job;
-    int tiles_x, tiles; /* of one sample */
-    int block_tiles, blocks_per_sample;
+    int tiles_x, sample_tiles; /* across a sample, in a sample */
+    int tiles, block_tiles;    /* of all samples, of a block */
     size_t n_blocks;
     bool two_phases;
     size_t v_row, v_matrix, v_block; /* strides in floats */
@@ -106,26 +107,36 @@ typedef struct {
 static int
 count_block_tiles(const Winograd *w, int block)
 {
-    const int i = block % w->blocks_per_sample;
-
-    return MIN(w->block_tiles, w->tiles - i * w->block_tiles);
+    return MIN(w->block_tiles, w->tiles - block * w->block_tiles);
 }
 
-/* The window of tile (ty, tx) of sample n: 36 pixels, zeros outside the map. */
+typedef struct {
+    int n, y, x; /* sample; first pixel of the output */
+} Tile;
+
+static Tile
+find_tile(const Winograd *w, int tile)
+{
+    const int i = tile % w->sample_tiles;
+
+    return (Tile) {tile / w->sample_tiles, i / w->tiles_x * 4, i % w->tiles_x * 4};
+}
+
+/* A tile's window: 36 pixels, zeros outside the map. */
 static void
-list_window(const Winograd *w, int n, int ty, int tx, const float *pixels[MATRICES])
+list_window(const Winograd *w, Tile tile, const float *pixels[MATRICES])
 {
     const SdeConv *conv = w->job->conv;
     const SdeTensor *x = w->job->input->x;
     const int up = conv->shape.upsample;
 
     for (int i = 0; i < 6; i++) {
-        const int py = ty * 4 + i - conv->shape.pad;
+        const int py = tile.y + i - conv->shape.pad;
         const size_t row =
-            ((size_t) n * x->h + (size_t) (MAX(py, 0) / up)) * (size_t) x->w;
+            ((size_t) tile.n * x->h + (size_t) (MAX(py, 0) / up)) * (size_t) x->w;
 
         for (int j = 0; j < 6; j++) {
-            const int px = tx * 4 + j - conv->shape.pad;
+            const int px = tile.x + j - conv->shape.pad;
             const bool outside = py < 0 || px < 0 || py >= x->h * up || px >= x->w * up;
 
             pixels[i * 6 + j] =
@@ -138,36 +149,32 @@ list_window(const Winograd *w, int n, int ty, int tx, const float *pixels[MATRIC
 static void
 transform_block(const Winograd *w, int block, float *v)
 {
-    const int n = block / w->blocks_per_sample;
-    const int first = block % w->blocks_per_sample * w->block_tiles;
+    const int first = block * w->block_tiles;
     const int count = count_block_tiles(w, block);
 
     for (int t = 0; t < count; t++) {
-        const int tile = first + t;
         const float *pixels[MATRICES];
 
-        list_window(w, n, tile / w->tiles_x, tile % w->tiles_x, pixels);
+        list_window(w, find_tile(w, first + t), pixels);
         w->job->kernels->winograd_input(pixels, w->job->conv->shape.cin,
                                         v + (size_t) t * w->v_row, w->v_matrix);
     }
 }
 
 static void
-write_tile(const Winograd *w, int n, int tile, int panel, const float *m, size_t step)
+write_tile(const Winograd *w, Tile tile, int panel, const float *m, size_t step)
 {
     const SdeConvJob *job = w->job;
-    const int y0 = tile / w->tiles_x * 4;
-    const int x0 = tile % w->tiles_x * 4;
-    const int rows = MIN(4, job->y->h - y0);
-    const int cols = MIN(4, job->y->w - x0);
+    const int rows = MIN(4, job->y->h - tile.y);
+    const int cols = MIN(4, job->y->w - tile.x);
     float sums[16 * SDE_MAX_PANEL];
 
     job->kernels->winograd_output(m, step, sums);
     for (int i = 0; i < rows; i++) {
-        const size_t row = (size_t) n * job->y->h + (size_t) (y0 + i);
+        const size_t row = (size_t) tile.n * job->y->h + (size_t) (tile.y + i);
 
-        sde_conv_write(job, sums + (size_t) i * 4 * job->kernels->panel, cols, panel, n,
-                       row * (size_t) job->y->w + (size_t) x0);
+        sde_conv_write(job, sums + (size_t) i * 4 * job->kernels->panel, cols, panel,
+                       tile.n, row * (size_t) job->y->w + (size_t) tile.x);
     }
 }
 
@@ -177,8 +184,7 @@ multiply_block(const Winograd *w, int block, int panel, const float *v, float *m
     const SdeConvJob *job = w->job;
     const SdeKernels *kernels = job->kernels;
     const int cin = job->conv->shape.cin;
-    const int n = block / w->blocks_per_sample;
-    const int first = block % w->blocks_per_sample * w->block_tiles;
+    const int first = block * w->block_tiles;
     const int count = count_block_tiles(w, block);
     const size_t weights_size = (size_t) cin * kernels->panel;
     const size_t m_size = (size_t) count * kernels->panel;
@@ -195,7 +201,8 @@ multiply_block(const Winograd *w, int block, int panel, const float *v, float *m
                           m + (size_t) i * m_size);
     }
     for (int t = 0; t < count; t++) {
-        write_tile(w, n, first + t, panel, m + (size_t) t * kernels->panel, m_size);
+        write_tile(w, find_tile(w, first + t), panel, m + (size_t) t * kernels->panel,
+                   m_size);
     }
 }
 
@@ -244,8 +251,9 @@ cut_blocks(Winograd *w, int cin)
     const int fitting = V_BYTES / (int) sizeof(float) / MATRICES / (cin + V_PADDING);
     const int most = CLAMP(fitting / rows * rows, rows, MAX_TILES / rows * rows);
 
-    w->blocks_per_sample = (w->tiles + most - 1) / most;
-    w->block_tiles = (w->tiles + w->blocks_per_sample - 1) / w->blocks_per_sample;
+    w->n_blocks = (size_t) ((w->tiles + most - 1) / most);
+    w->block_tiles = (int) ((w->tiles + w->n_blocks - 1) / w->n_blocks);
+    w->n_blocks = (size_t) ((w->tiles + w->block_tiles - 1) / w->block_tiles);
     w->v_row = (size_t) cin + V_PADDING;
     w->v_matrix = w->v_row * (size_t) w->block_tiles;
     w->v_block = w->v_matrix * MATRICES;
@@ -258,9 +266,9 @@ sde_winograd_run(SdeCompute *compute, const SdeConvJob *job)
     Winograd w = {.job = job};
 
     w.tiles_x = (y->w + 3) / 4;
-    w.tiles = w.tiles_x * ((y->h + 3) / 4);
+    w.sample_tiles = w.tiles_x * ((y->h + 3) / 4);
+    w.tiles = w.sample_tiles * y->n;
     cut_blocks(&w, job->conv->shape.cin);
-    w.n_blocks = (size_t) w.blocks_per_sample * (size_t) y->n;
     w.two_phases = w.n_blocks < SDE_CONV_MIN_BLOCKS / 2;
     w.v = sde_arena_alloc(
         compute->arena,
