@@ -169,8 +169,9 @@ load_scheduler(const char *folder, SdeSchedulerConfig *config, GError **error)
 static bool
 check_known_keys(JsonObject *object, GError **error)
 {
-    static const char *const known[] = {"patch_size",    "level_map",  "class_names",
-                                        "default_class", "none_class", NULL};
+    static const char *const known[] = {"patch_size",  "level_map",     "scale_input",
+                                        "class_names", "default_class", "none_class",
+                                        NULL};
     g_autoptr(GList) keys = json_object_get_members(object);
 
     for (GList *l = keys; l != NULL; l = l->next) {
@@ -233,6 +234,7 @@ read_sdedit(JsonObject *object, SdeBundle *bundle, GError **error)
            sde_json_get_int(object, "patch_size", 1, MAX_PATCH_SIZE,
                             &bundle->patch_size, error) &&
            sde_json_get_bool(object, "level_map", &bundle->level_map, error) &&
+           sde_json_get_bool(object, "scale_input", &bundle->scale_input, error) &&
            sde_json_get_int(object, "none_class", 0, G_MAXINT, &bundle->none_class,
                             error) &&
            sde_json_get_int(object, "default_class", 0, G_MAXINT,

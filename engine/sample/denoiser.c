@@ -1,7 +1,7 @@
 /* The denoiser behind a U-Net: packs x and its level map as the network takes them
- * (pixel unshuffle), turns the network's output (v, epsilon or x0) into x0 with each
- * pixel's own angle, and guides with the "none" class. Owns the working memory of one
- * run. SPDX-License-Identifier: GPL-3.0-or-later */
+ * (scaled, pixel unshuffle), turns the network's output (v, epsilon or x0) into x0 with
+ * each pixel's own angle, and guides with the "none" class. Owns the working memory of
+ * one run. SPDX-License-Identifier: GPL-3.0-or-later */
 #include "sample/denoiser.h"
 
 #include <math.h>
@@ -130,22 +130,35 @@ theta_of(const SdeDenoiserInput *input, size_t pixel)
     return input->theta != NULL ? input->theta[pixel] : input->theta_max;
 }
 
+/* What a value of x is multiplied by before the network sees it. Networks that are told
+ * to get cos(theta) x do: what is mostly noise is then nearly 0, as in EDM's c_in. */
+static float
+input_scale(const SdeBundle *bundle, float theta)
+{
+    return bundle->scale_input ? cosf(theta) : 1.0f;
+}
+
 static void
-pack(const SdeDenoiserInput *input, int patch, bool level_map, SdeTensor *in)
+pack(const SdeDenoiserInput *input, const SdeBundle *bundle, SdeTensor *in)
 {
     const float to_level = (float) (4.0 / G_PI); /* 0..pi/2 becomes -1..1 */
+    int patch = bundle->patch_size;
+    float theta = -1.0f, scale = 1.0f;
 
     for (int y = 0; y < input->height; y++) {
         for (int x = 0; x < input->width; x++) {
             size_t pixel = (size_t) y * (size_t) input->width + (size_t) x;
 
+            if (theta_of(input, pixel) != theta) {
+                theta = theta_of(input, pixel);
+                scale = input_scale(bundle, theta);
+            }
             for (int c = 0; c < RGB; c++) {
                 in->data[packed_at(in, patch, y, x, c)] =
-                    input->x[pixel * RGB + (size_t) c];
+                    scale * input->x[pixel * RGB + (size_t) c];
             }
-            if (level_map) {
-                in->data[packed_at(in, patch, y, x, RGB)] =
-                    to_level * theta_of(input, pixel) - 1.0f;
+            if (bundle->level_map) {
+                in->data[packed_at(in, patch, y, x, RGB)] = to_level * theta - 1.0f;
             }
         }
     }
@@ -274,7 +287,7 @@ run_in_arena(UnetDenoiser *self, const SdeDenoiserInput *input, float *x0,
     Buffers buffers;
 
     allocate_buffers(self, input->width, input->height, self->arena, &buffers);
-    pack(input, patch, self->base.level_map, &buffers.in);
+    pack(input, self->bundle, &buffers.in);
     if (!sde_span_step(span, 0, n_passes, error) ||
         !evaluate(self, input, label, &buffers.in, &buffers.out, span, error)) {
         return false;

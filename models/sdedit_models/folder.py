@@ -18,6 +18,7 @@ INDEX = {
     "sdedit": {
         "patch_size": PATCH,
         "level_map": True,
+        "scale_input": True,
         "class_names": CLASS_NAMES,
         "none_class": NONE_CLASS,
         "default_class": 0,
@@ -62,7 +63,9 @@ def save_folder(folder, config, weights, dtype=torch.bfloat16):
 def load_folder(folder, dtype=torch.float32):
     """The network of a model folder, ready for inference."""
     unet = Path(folder) / "unet"
-    net = UNet(json.loads((unet / "config.json").read_text()))
+    index = json.loads((Path(folder) / "model_index.json").read_text())
+    scale_input = index["sdedit"].get("scale_input", False)
+    net = UNet(json.loads((unet / "config.json").read_text()), scale_input)
     weights = load_file(unet / WEIGHTS)
     net.load_state_dict({name: w.to(dtype) for name, w in weights.items()})
     return net.to(dtype).eval().requires_grad_(False)

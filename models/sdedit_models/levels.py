@@ -49,10 +49,12 @@ def angle_of_sigma(sigma):
 def predict_v(net, x_t, angles, labels):
     """v of noisy pictures [n, 3, h, w] with angles [n, 1, h, w] and labels [n].
 
-    Height and width must be multiples of 2 (patch) times 2 for each downsampling.
+    Height and width must be multiples of 2 (patch) times 2 for each downsampling. With
+    `scale_input` the network sees cos(theta) x_t: what is mostly noise is nearly 0.
     """
     levels = angles * (4 / math.pi) - 1
-    x = F.pixel_unshuffle(torch.cat([x_t, levels], dim=1), PATCH)
+    seen = angles.cos() * x_t if net.scale_input else x_t
+    x = F.pixel_unshuffle(torch.cat([seen, levels], dim=1), PATCH)
     v = net(x, timestep_of(angles.amax(dim=(1, 2, 3))), labels)
     return F.pixel_shuffle(v, PATCH)
 

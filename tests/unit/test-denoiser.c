@@ -154,7 +154,9 @@ run_by_hand(Fixture *fixture, int label, float *output)
 
     for (int i = 0; i < N_PIXELS; i++) {
         for (int c = 0; c < 3; c++) {
-            planes[c * N_PIXELS + i] = fixture->x[3 * i + c];
+            planes[c * N_PIXELS + i] =
+                fixture->x[3 * i + c] *
+                (fixture->bundle->scale_input ? cosf(fixture->theta[i]) : 1.0f);
         }
         planes[3 * N_PIXELS + i] = fixture->theta[i] * (float) (4.0 / G_PI) - 1.0f;
     }
@@ -200,14 +202,19 @@ static void
 test_d_is_the_network_with_each_pixels_own_angle(void)
 {
     const char *const predictions[] = {"v_prediction", "epsilon", "sample"};
+    const char *const keys[] = {
+        level_map_model.sdedit_keys,
+        "\"patch_size\": 2, \"level_map\": true, \"scale_input\": true"};
 
-    for (size_t k = 0; k < G_N_ELEMENTS(predictions); k++) {
+    for (size_t k = 0; k < 2 * G_N_ELEMENTS(predictions); k++) {
         TinyUnet tiny = level_map_model;
         g_auto(Fixture) fixture = {0};
         float output[N], want[N], x0[N];
 
-        tiny.prediction = predictions[k];
+        tiny.prediction = predictions[k / 2];
+        tiny.sdedit_keys = keys[k % 2];
         fixture_load(&fixture, &tiny, NULL);
+        g_assert_cmpint(fixture.bundle->scale_input, ==, k % 2);
         SdeDenoiserInput input = input_of(&fixture);
 
         input.class_label = 0;
