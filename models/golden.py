@@ -20,7 +20,7 @@ import torch
 from safetensors.torch import save_file
 from torch.nn import functional as F
 
-from sdedit_models import folder
+from sdedit_models import folder, native
 from sdedit_models.levels import NONE_CLASS, PATCH, predict_x0, timestep_of
 
 HEIGHT, WIDTH = 24, 32  # of what the network sees; twice that in pixels
@@ -102,6 +102,7 @@ def guided_x0(net, x_t, angles, label, guidance):
 
 def write_denoiser_case(model, case):
     torch.set_num_threads(1)
+    native.stop()  # PyTorch is the reference
     net = folder.load_folder(model)
     x_t, angles = make_picture()
     params = {"class_label": LABELS[1], "guidance": 1.5}
@@ -136,6 +137,7 @@ def write_denoiser_case(model, case):
 
 def write_case(model, case):
     torch.set_num_threads(1)
+    native.stop()  # PyTorch is the reference
     net = folder.load_folder(model)
     sample, timestep = make_input()
     labels = torch.tensor(LABELS)

@@ -17,7 +17,7 @@ try:
     import export
     import golden
     import train
-    from sdedit_models import folder, levels, masks, mixture, unet, validation
+    from sdedit_models import folder, levels, masks, mixture, native, unet, validation
 except ImportError as error:
     if __name__ != "__main__":
         raise unittest.SkipTest(f"models: {error.name} is missing") from error
@@ -63,6 +63,67 @@ class Levels(unittest.TestCase):
         rng = np.random.default_rng(0)
         for _ in range(50):
             self.assertTrue(0 < masks.random_hole(rng, 32).mean() < 0.9)
+
+
+class Native(unittest.TestCase):
+    """Our own layers give PyTorch's results and gradients."""
+
+    def setUp(self):
+        if not native.start(2):
+            self.skipTest("models/native is not built")
+        self.addCleanup(native.stop)
+
+    def run_twice(self, function, *tensors):
+        """Results and gradients of `function`, native and PyTorch's."""
+        found = []
+        for _ in range(2):
+            leaves = [None if t is None else t.clone().requires_grad_() for t in tensors]
+            y = function(*leaves)
+            seeded = torch.Generator().manual_seed(1)
+            (y * torch.randn(y.shape, generator=seeded)).sum().backward()
+            found.append([y.detach(), *(t.grad for t in leaves if t is not None)])
+            native.stop()
+        native.start(2)
+        return found
+
+    def assert_same(self, found):
+        for ours, theirs in zip(*found):
+            self.assertEqual(ours.shape, theirs.shape)
+            error = float((ours - theirs).norm() / theirs.norm())
+            self.assertLess(error, 2e-5)
+
+    def test_convolutions(self):
+        torch.manual_seed(0)
+        for cin, cout, side, stride, h, w in (
+            (16, 24, 3, 1, 9, 14), (32, 12, 3, 1, 8, 8), (16, 16, 3, 2, 12, 10),
+            (48, 20, 1, 1, 7, 5), (16, 40, 3, 1, 3, 2), (32, 64, 3, 1, 40, 36),
+        ):
+            layer = torch.nn.Conv2d(cin, cout, side, stride, side // 2)
+
+            def run(x, weight, bias, layer=layer):
+                del layer.weight, layer.bias
+                layer.weight, layer.bias = weight, bias
+                return native.conv(layer, x)
+
+            x, weight, bias = torch.randn(3, cin, h, w), layer.weight.data, layer.bias.data
+            with self.subTest(cin=cin, cout=cout, side=side, stride=stride):
+                self.assert_same(self.run_twice(run, x, weight, bias))
+
+    def test_norms(self):
+        torch.manual_seed(0)
+        layer = torch.nn.GroupNorm(4, 32, 1e-5)
+        x = torch.randn(3, 32, 19, 17) * 3 + 1
+        modulation = torch.randn(3, 32), torch.randn(3, 32)
+
+        def run(x, gain, bias, scale, shift):
+            del layer.weight, layer.bias
+            layer.weight, layer.bias = gain, bias
+            return native.norm_silu(layer, x, scale, shift)
+
+        for scale, shift in (modulation, (None, None)):
+            with self.subTest(modulated=scale is not None):
+                self.assert_same(self.run_twice(
+                    run, x, torch.randn(32), torch.randn(32), scale, shift))
 
 
 class Training(unittest.TestCase):

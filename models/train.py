@@ -23,7 +23,7 @@ import torch
 import torch.distributed as dist
 from safetensors.torch import save_file
 
-from sdedit_models import folder, mixture, muon, pictures, unet, validation
+from sdedit_models import folder, mixture, muon, native, pictures, unet, validation
 from sdedit_models.levels import predict_v
 
 
@@ -103,7 +103,8 @@ def make_batch(args, source, rng, progress):
     if args.late_crop and progress > 2 / 3:
         n = max(1, round(n * (size / args.late_crop) ** 2))
         size = args.late_crop
-    return mixture.batch(source, rng, n, size, camera_noise=progress > 0.5)
+    late = bool(args.init) or progress > 0.5  # white noise is learnt first
+    return mixture.batch(source, rng, n, size, camera_noise=late)
 
 
 class Loader(torch.utils.data.IterableDataset):
@@ -137,6 +138,7 @@ class Trainer:
         torch.manual_seed(args.seed)
         if args.init:
             self.net = folder.load_folder(args.init).train().requires_grad_(True)
+            self.net.scale_input = True  # an older model learns it quickly
         else:
             widths = [int(width) for width in args.widths.split(",")]
             self.net = unet.UNet(
@@ -144,7 +146,9 @@ class Trainer:
             )
         self.net.to(args.device)
         self.ema = copy.deepcopy(self.net).requires_grad_(False)
-        self.optimizers = muon.make_optimizers(self.net, args.optimizer, args.lr)
+        self.optimizers = muon.make_optimizers(
+            self.net, args.optimizer, args.lr, threads=args.threads
+        )
         self.rng = np.random.default_rng([args.seed, rank])
         self.step = self.crops = 0
         self.done = self.seconds = 0.0
@@ -254,7 +258,8 @@ def load(out):
 
 def run(rank, args):
     """One process of the training."""
-    torch.set_num_threads(args.threads)
+    native.start(args.threads)
+    torch.set_num_threads(1 if native.library else args.threads)
     if args.processes > 1:
         store = f"file://{args.out.resolve()}/rendezvous"
         dist.init_process_group("gloo", store, rank=rank, world_size=args.processes)

@@ -1,5 +1,7 @@
 """Muon: momentum whose matrices are made orthogonal; AdamW for everything else."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import torch
 
 
@@ -18,27 +20,34 @@ def orthogonal(matrix, steps=5):
 class Muon(torch.optim.Optimizer):
     """For weights of two or more dimensions; the step has the size that Adam's has."""
 
-    def __init__(self, params, lr, momentum=0.95, weight_decay=0.0):
+    def __init__(self, params, lr, momentum=0.95, weight_decay=0.0, threads=1):
         defaults = {"lr": lr, "momentum": momentum, "weight_decay": weight_decay}
         super().__init__(params, defaults)
+        self.threads = ThreadPoolExecutor(threads)
 
     @torch.no_grad()
     def step(self):
         for group in self.param_groups:
-            for p in group["params"]:
-                state = self.state[p]
-                if not state:
-                    state["average"] = torch.zeros_like(p)
-                average = state["average"].mul_(group["momentum"]).add_(p.grad)
-                update = p.grad + group["momentum"] * average
-                matrix = update.reshape(len(p), -1)
-                size = 0.2 * max(matrix.shape) ** 0.5
-                update = orthogonal(matrix).reshape(p.shape)
-                p.mul_(1 - group["lr"] * group["weight_decay"])
-                p.add_(update, alpha=-group["lr"] * size)
+            work = [(p, group) for p in group["params"]]
+            work.sort(key=lambda pair: -pair[0].numel())
+            for p, _ in work:
+                if not self.state[p]:
+                    self.state[p]["average"] = torch.zeros_like(p)
+            list(self.threads.map(self.step_one, work))
+
+    @torch.no_grad()
+    def step_one(self, work):
+        p, group = work
+        average = self.state[p]["average"].mul_(group["momentum"]).add_(p.grad)
+        update = p.grad + group["momentum"] * average
+        matrix = update.reshape(len(p), -1)
+        size = 0.2 * max(matrix.shape) ** 0.5
+        update = orthogonal(matrix).reshape(p.shape)
+        p.mul_(1 - group["lr"] * group["weight_decay"])
+        p.add_(update, alpha=-group["lr"] * size)
 
 
-def make_optimizers(net, kind, lr, weight_decay=0.01):
+def make_optimizers(net, kind, lr, weight_decay=0.01, threads=1):
     """The optimisers of a network, "muon" or "adamw"; edges are AdamW's in both."""
     edges = ("conv_in", "conv_out", "class_embedding", "time_emb")
     matrices, rest = [], []
@@ -49,4 +58,4 @@ def make_optimizers(net, kind, lr, weight_decay=0.01):
     adam = torch.optim.AdamW(rest, lr=lr, betas=betas, weight_decay=0.0, foreach=True)
     if not matrices:
         return [adam]
-    return [adam, Muon(matrices, lr=lr, weight_decay=weight_decay)]
+    return [adam, Muon(matrices, lr, weight_decay=weight_decay, threads=threads)]

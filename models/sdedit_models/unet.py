@@ -9,6 +9,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from .native import conv, norm_silu
+
 CONFIG = {
     "_class_name": "UNet2DModel",
     "_diffusers_version": "0.31.0",
@@ -105,15 +107,14 @@ class Resnet(nn.Module):
         nn.init.zeros_(self.time_emb_proj.bias)
 
     def forward(self, x, temb):
-        h = self.conv1(F.silu(self.norm1(x)))
-        time = self.time_emb_proj(temb)[:, :, None, None]
+        h = conv(self.conv1, norm_silu(self.norm1, x))
+        time = self.time_emb_proj(temb)
         if self.scale_shift:
-            scale, shift = time.chunk(2, dim=1)
-            h = torch.addcmul(shift, self.norm2(h), 1 + scale)
+            h = norm_silu(self.norm2, h, *time.chunk(2, dim=1))
         else:
-            h = self.norm2(h + time)
-        h = self.conv2(F.silu(h))
-        return h + (x if self.conv_shortcut is None else self.conv_shortcut(x))
+            h = norm_silu(self.norm2, h + time[:, :, None, None])
+        h = conv(self.conv2, h)
+        return h + (x if self.conv_shortcut is None else conv(self.conv_shortcut, x))
 
 
 class Resample(nn.Module):
@@ -127,7 +128,7 @@ class Resample(nn.Module):
     def forward(self, x):
         if self.up:
             x = F.interpolate(x, scale_factor=2.0, mode="nearest")
-        return self.conv(x)
+        return conv(self.conv, x)
 
 
 class Block(nn.Module):
@@ -166,12 +167,13 @@ class Block(nn.Module):
 
 
 class UNet(nn.Module):
-    """The network of a config (a dict like `CONFIG`)."""
+    """The network of a config (a dict like `CONFIG`); `levels` feeds it."""
 
-    def __init__(self, config):
+    def __init__(self, config, scale_input=True):
         super().__init__()
         check_config(config)
         self.config = config
+        self.scale_input = scale_input
         widths, layers = config["block_out_channels"], config["layers_per_block"]
         last = len(widths) - 1
         c, embedding = widths[0], 4 * widths[0]
@@ -210,14 +212,14 @@ class UNet(nn.Module):
         """x [n, in_channels, h, w], timestep [n] (may be fractional), labels [n]."""
         temb = self.time_embedding(timestep) + self.class_embedding(labels)
         temb = F.silu(temb)
-        x = self.conv_in(x)
+        x = conv(self.conv_in, x)
         skips = [x]
         for block in self.down_blocks:
             x = block.down(x, temb, skips)
         x = self.mid_block.middle(x, temb)
         for block in self.up_blocks:
             x = block.up(x, temb, skips)
-        return self.conv_out(F.silu(self.conv_norm_out(x)))
+        return conv(self.conv_out, norm_silu(self.conv_norm_out, x))
 
 
 def count_mflop(net, size=256):

@@ -31,7 +31,7 @@ def main(root):
     if tool is None:
         print(f"clang-format {VERSION} is not installed")
         return sources.SKIP
-    files = sources.find(root, ("engine", "plugin", "tests"), ".c", ".h")
+    files = sources.find(root, ("engine", "models", "plugin", "tests"), ".c", ".h")
     done = subprocess.run([tool, "--dry-run", "--Werror", "--ferror-limit=1", *files],
                           capture_output=True, text=True, check=False)
     print(done.stderr, end="")
