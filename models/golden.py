@@ -21,7 +21,7 @@ from safetensors.torch import save_file
 from torch.nn import functional as F
 
 from sdedit_models import folder, native
-from sdedit_models.levels import NONE_CLASS, PATCH, predict_x0, timestep_of
+from sdedit_models.levels import NONE_CLASS, PATCH, filling, predict_v, timestep_of, x0_of
 
 HEIGHT, WIDTH = 24, 32  # of what the network sees; twice that in pixels
 LABELS = [0, 4]
@@ -92,11 +92,12 @@ def make_picture():
 
 
 @torch.inference_mode()
-def guided_x0(net, x_t, angles, label, guidance):
+def guided_x0(net, x_t, angles, mean, label, guidance):
     """x0 with classifier-free guidance, as the engine's denoiser gives it."""
-    of = [
-        predict_x0(net, x_t, angles, torch.tensor([c])) for c in (NONE_CLASS, label)
-    ]
+    of = []
+    for c in (NONE_CLASS, label):
+        v = predict_v(net, x_t, angles, torch.tensor([c]), mean)
+        of.append(x0_of(v, x_t, angles, mean))
     return of[0] + guidance * (of[1] - of[0])
 
 
@@ -105,22 +106,23 @@ def write_denoiser_case(model, case):
     native.stop()  # PyTorch is the reference
     net = folder.load_folder(model)
     x_t, angles = make_picture()
+    mean = filling(x_t, angles)
     params = {"class_label": LABELS[1], "guidance": 1.5}
-    single = guided_x0(net, x_t, angles, params["class_label"], params["guidance"])
+    single = guided_x0(net, x_t, angles, mean, *params.values())
     double = guided_x0(copy.deepcopy(net).double(), x_t.double(), angles.double(),
-                       params["class_label"], params["guidance"])
+                       mean.double(), *params.values())
 
     case = Path(case)
     case.mkdir(parents=True, exist_ok=True)
-    tensors = {"x": x_t.contiguous(), "theta": angles, "x0": single.contiguous()}
+    tensors = {"x": x_t.contiguous(), "theta": angles, "mean": mean, "x0": single.contiguous()}
     description = {
         "case": case.name,
         "kind": "denoiser",
         "what": "the default model: an angle per pixel, a class, guidance",
         "reference": {"torch": torch.__version__, "device": "cpu",
                       "compute_dtype": "float32"},
-        "how_to_check": "x0 of x where each pixel has the angle theta, with guidance "
-                        "from the class none to class_label",
+        "how_to_check": "x0 of x where each pixel has the angle theta and is expected "
+                        "to be mean, with guidance from the class none to class_label",
         "model": os.path.relpath(model, case.parent),
         "params": params,
         "tensors": {

@@ -138,7 +138,7 @@ class Trainer:
         torch.manual_seed(args.seed)
         if args.init:
             self.net = folder.load_folder(args.init).train().requires_grad_(True)
-            self.net.scale_input = True  # an older model learns it quickly
+            self.net.posterior_input = True  # an older model learns it quickly
         else:
             widths = [int(width) for width in args.widths.split(",")]
             self.net = unet.UNet(
@@ -191,11 +191,11 @@ class Trainer:
 
     def train_step(self, progress):
         """One step of all optimisers; the loss."""
-        x0, x_t, angles, labels = self.next_batch(progress)
+        x0, x_t, angles, labels, mean = self.next_batch(progress)
         device = self.args.device
         with torch.autocast(device, torch.bfloat16, enabled=device != "cpu"):
-            v = predict_v(self.net, x_t, angles, labels)
-        loss = mixture.loss_of(v, x0, x_t, angles)
+            v = predict_v(self.net, x_t, angles, labels, mean)
+        loss = mixture.loss_of(v, x0, x_t, angles, mean)
         loss.backward()
         params = list(self.net.parameters())
         if self.args.processes > 1:

@@ -169,9 +169,9 @@ load_scheduler(const char *folder, SdeSchedulerConfig *config, GError **error)
 static bool
 check_known_keys(JsonObject *object, GError **error)
 {
-    static const char *const known[] = {"patch_size",  "level_map",     "scale_input",
-                                        "class_names", "default_class", "none_class",
-                                        NULL};
+    static const char *const known[] = {
+        "patch_size", "level_map", "posterior_input", "class_names", "default_class",
+        "none_class", NULL};
     g_autoptr(GList) keys = json_object_get_members(object);
 
     for (GList *l = keys; l != NULL; l = l->next) {
@@ -234,7 +234,8 @@ read_sdedit(JsonObject *object, SdeBundle *bundle, GError **error)
            sde_json_get_int(object, "patch_size", 1, MAX_PATCH_SIZE,
                             &bundle->patch_size, error) &&
            sde_json_get_bool(object, "level_map", &bundle->level_map, error) &&
-           sde_json_get_bool(object, "scale_input", &bundle->scale_input, error) &&
+           sde_json_get_bool(object, "posterior_input", &bundle->posterior_input,
+                             error) &&
            sde_json_get_int(object, "none_class", 0, G_MAXINT, &bundle->none_class,
                             error) &&
            sde_json_get_int(object, "default_class", 0, G_MAXINT,
@@ -296,6 +297,17 @@ check_channels(const SdeBundle *bundle, GError **error)
 }
 
 static bool
+check_input(const SdeBundle *bundle, GError **error)
+{
+    if (bundle->posterior_input && !bundle->level_map) {
+        g_set_error(error, SDE_ERROR, SDE_ERROR_FORMAT,
+                    "'posterior_input' is true, expected 'level_map' with it");
+        return false;
+    }
+    return true;
+}
+
+static bool
 check_classes(const SdeBundle *bundle, GError **error)
 {
     int n_classes =
@@ -328,7 +340,8 @@ check_classes(const SdeBundle *bundle, GError **error)
 static bool
 check_parts(const SdeBundle *bundle, GError **error)
 {
-    if (check_channels(bundle, error) && check_classes(bundle, error)) {
+    if (check_input(bundle, error) && check_channels(bundle, error) &&
+        check_classes(bundle, error)) {
         return true;
     }
 

@@ -14,8 +14,8 @@ typedef struct _SdeBundle {
     /* The "sdedit" object of model_index.json (models/README.md): */
     int patch_size; /* 1 when absent */
     bool level_map;
-    bool scale_input; /* the network sees cos(theta) x */
-    GStrv class_names;             /* NULL when absent; includes the "none" class */
+    bool posterior_input; /* the network sees E[x0 | x], see sample/denoiser.c */
+    GStrv class_names;    /* NULL when absent; includes the "none" class */
     int none_class, default_class; /* -1: none */
 } SdeBundle;
 

@@ -130,20 +130,21 @@ theta_of(const SdeDenoiserInput *input, size_t pixel)
     return input->theta != NULL ? input->theta[pixel] : input->theta_max;
 }
 
-/* What a value of x is multiplied by before the network sees it. Networks that are told
- * to get cos(theta) x do: what is mostly noise is then nearly 0, as in EDM's c_in. */
 static float
-input_scale(const SdeBundle *bundle, float theta)
+mean_of(const SdeDenoiserInput *input, size_t at)
 {
-    return bundle->scale_input ? cosf(theta) : 1.0f;
+    return input->mean != NULL ? input->mean[at] : 0.0f;
 }
 
+/* What the network sees of x: x itself, or with posterior_input E[x0 | x] for x0 ~
+ * N(mean, 1). Where a pixel is mostly noise that is the mean, not the noise, and what
+ * the network predicts is the difference to the mean: everything is of x0 - mean. */
 static void
 pack(const SdeDenoiserInput *input, const SdeBundle *bundle, SdeTensor *in)
 {
     const float to_level = (float) (4.0 / G_PI); /* 0..pi/2 becomes -1..1 */
     int patch = bundle->patch_size;
-    float theta = -1.0f, scale = 1.0f;
+    float theta = -1.0f, signal = 1.0f;
 
     for (int y = 0; y < input->height; y++) {
         for (int x = 0; x < input->width; x++) {
@@ -151,11 +152,14 @@ pack(const SdeDenoiserInput *input, const SdeBundle *bundle, SdeTensor *in)
 
             if (theta_of(input, pixel) != theta) {
                 theta = theta_of(input, pixel);
-                scale = input_scale(bundle, theta);
+                signal = bundle->posterior_input ? cosf(theta) : 1.0f;
             }
             for (int c = 0; c < RGB; c++) {
+                size_t at = pixel * RGB + (size_t) c;
+                float mean = mean_of(input, at);
+
                 in->data[packed_at(in, patch, y, x, c)] =
-                    scale * input->x[pixel * RGB + (size_t) c];
+                    signal * (input->x[at] - signal * mean) + mean;
             }
             if (bundle->level_map) {
                 in->data[packed_at(in, patch, y, x, RGB)] = to_level * theta - 1.0f;
@@ -198,8 +202,11 @@ unpack(const SdeDenoiserInput *input, const SdeTensor *out, int patch,
             for (int c = 0; c < RGB; c++) {
                 size_t at = pixel * RGB + (size_t) c;
                 float output = out->data[packed_at(out, patch, y, x, c)];
+                float mean = mean_of(input, at);
 
-                x0[at] = to_x0(prediction, input->x[at], output, signal, noise);
+                x0[at] = to_x0(prediction, input->x[at] - signal * mean, output, signal,
+                               noise) +
+                         mean;
                 finite = finite && isfinite(x0[at]);
             }
         }
@@ -241,6 +248,11 @@ check_input(const UnetDenoiser *self, const SdeDenoiserInput *input, GError **er
         g_set_error(error, SDE_ERROR, SDE_ERROR_INPUT,
                     "class %d asked for, but the model has %d classes",
                     input->class_label, self->base.n_classes);
+        return false;
+    }
+    if (input->mean != NULL && !self->base.uses_mean) {
+        g_set_error(error, SDE_ERROR, SDE_ERROR_INPUT,
+                    "a first guess was given, but the model takes none");
         return false;
     }
     if (is_guided(input) && self->base.none_class < 0) {
@@ -396,6 +408,7 @@ sde_denoiser_new_unet(const SdeUnet *unet, const SdeBundle *bundle,
     self->memory_limit = memory_limit;
     self->base = (SdeDenoiser) {
         .level_map = bundle->level_map,
+        .uses_mean = bundle->posterior_input,
         .size_multiple = sde_unet_get_size_multiple(unet) * patch,
         .sample_size = sample_size > 0 ? sample_size : DEFAULT_SAMPLE_SIZE,
         .reach = REACH_LOW_PIXELS * sde_unet_get_size_multiple(unet) * patch,

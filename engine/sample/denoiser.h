@@ -20,6 +20,7 @@ typedef struct {
     int width, height;  /* multiples of size_multiple */
     const float *x;     /* height × width × 3 */
     const float *theta; /* height × width, or NULL: theta_max everywhere */
+    const float *mean;  /* nullable: height × width × 3, a first guess of x0 */
     float theta_max;    /* largest theta of the whole picture (also of other tiles) */
     int class_label;    /* -1: none */
     double guidance;    /* 1: none, else D = none + guidance (class - none) */
@@ -27,6 +28,7 @@ typedef struct {
 
 struct _SdeDenoiser {
     bool level_map;    /* takes theta per pixel */
+    bool uses_mean;    /* gains by a mean where some theta are 0: their continuation */
     int size_multiple; /* of width and height, in picture pixels */
     int sample_size;   /* the side it was trained at, in picture pixels */
     int reach; /* pixels: how far a tile's border disturbs its inside (overlap) */

@@ -2,7 +2,8 @@
  *
  * Filling and colour match are the same idea: values with weights, some of them 0, are
  * averaged into ever coarser levels until every place has a weight (pull), and the gaps
- * are filled from the coarser level on the way back (push).
+ * are filled from the coarser level on the way back (push). Some sweeps towards the
+ * Laplace equation at each level make the filling as smooth as a soap film.
  * SPDX-License-Identifier: GPL-3.0-or-later */
 #include "task/blend.h"
 
@@ -12,6 +13,7 @@
 #define N_VALUES    4 /* per pixel of a pyramid: three weighted colours and a weight */
 #define RIM         6 /* pixels: what counts as next to the rim of a hole */
 #define MAX_PYRAMID 32
+#define N_SWEEPS    4 /* of Gauss and Seidel's method at each level */
 
 /* ---- push-pull --------------------------------------------------------------------
  */
@@ -20,6 +22,7 @@ typedef struct {
     int n; /* levels; 0 is the picture's size */
     int widths[MAX_PYRAMID], heights[MAX_PYRAMID];
     float *values[MAX_PYRAMID]; /* N_VALUES a pixel */
+    bool *gaps;                 /* of the level at hand: pixels without any weight */
     SdeArena *arena;
 } Pyramid;
 
@@ -27,6 +30,8 @@ static void
 pyramid_alloc(Pyramid *pyramid, int width, int height)
 {
     pyramid->n = 0;
+    pyramid->gaps = (bool *) sde_arena_alloc(
+        pyramid->arena, ((size_t) width * (size_t) height * sizeof(bool) + 3) / 4);
     for (;;) {
         size_t pixels = (size_t) width * (size_t) height;
         int i = pyramid->n++;
@@ -130,6 +135,51 @@ push(const Pyramid *pyramid, int to)
     }
 }
 
+static const float *
+near_value(const Pyramid *pyramid, int level, int y, int x)
+{
+    size_t row = (size_t) CLAMP(y, 0, pyramid->heights[level] - 1);
+    size_t column = (size_t) CLAMP(x, 0, pyramid->widths[level] - 1);
+
+    return pyramid->values[level] +
+           (row * (size_t) pyramid->widths[level] + column) * N_VALUES;
+}
+
+/* Each gap becomes the mean of its four neighbours, first on the black fields of a
+ * chess board, then on the white ones: a field's neighbours have the other colour. */
+static void
+relax(const Pyramid *pyramid, int level)
+{
+    int width = pyramid->widths[level], height = pyramid->heights[level];
+
+    for (int pass = 0; pass < 2 * N_SWEEPS; pass++) {
+        for (int y = 0; y < height; y++) {
+            for (int x = (y + pass) % 2; x < width; x += 2) {
+                size_t at = (size_t) y * (size_t) width + (size_t) x;
+                float *value = pyramid->values[level] + at * N_VALUES;
+                const float *left = near_value(pyramid, level, y, x - 1);
+                const float *right = near_value(pyramid, level, y, x + 1);
+                const float *above = near_value(pyramid, level, y - 1, x);
+                const float *below = near_value(pyramid, level, y + 1, x);
+
+                for (int c = 0; pyramid->gaps[at] && c < 3; c++) {
+                    value[c] = 0.25f * (left[c] + right[c] + above[c] + below[c]);
+                }
+            }
+        }
+    }
+}
+
+static void
+find_gaps(const Pyramid *pyramid, int level)
+{
+    size_t n = (size_t) pyramid->widths[level] * (size_t) pyramid->heights[level];
+
+    for (size_t i = 0; i < n; i++) {
+        pyramid->gaps[i] = pyramid->values[level][i * N_VALUES + 3] <= 0.0f;
+    }
+}
+
 /* Level 0 holds weighted values; afterwards values of full weight everywhere (zeros
  * when there was no weight at all). */
 static void
@@ -146,7 +196,9 @@ pyramid_complete(const Pyramid *pyramid)
     }
     top[3] = 1.0f;
     for (int i = pyramid->n - 2; i >= 0; i--) {
+        find_gaps(pyramid, i);
         push(pyramid, i);
+        relax(pyramid, i);
     }
 }
 

@@ -99,7 +99,7 @@ fill_theta(const Run *run, SdeRect window, float *theta)
 
 /* x = cos(theta) y: the photo y = x0 + n, with tan(theta) the deviation of n. */
 static void
-fetch_window(SdeRect window, float *x, float *theta, void *data)
+fetch_window(SdeRect window, float *x, float *theta, float *mean, void *data)
 {
     const Run *run = data;
     float uniform = (float) cos(theta_of_sigma(run, run->level.sigma));

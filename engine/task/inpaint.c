@@ -56,12 +56,12 @@ work_init(Work *work, const SdeHole *hole, const SdeTask *task,
 /* Filling and colour match hold memory only while the walk holds none; what they need
  * above the walk's own is added to its plan. */
 static size_t
-plan_blend(const Work *work)
+plan_blend(const Work *work, const SdeDenoiser *denoiser)
 {
     int width = work->area.padded_width, height = work->area.padded_height;
     size_t blend = MAX(sde_blend_plan_fill_smooth(width, height),
                        sde_blend_plan_match_colors(width, height));
-    size_t walk = sde_walk_plan(&work->walk);
+    size_t walk = sde_walk_plan(&work->walk, denoiser);
 
     return blend > walk ? blend - walk : 0;
 }
@@ -85,8 +85,9 @@ plan_all(GArray *works, GArray *holes, SdeTask *task, const SdeInpaintParams *pa
         Work *work = &g_array_index(works, Work, i);
 
         work->walk.area = &work->area;
-        work->tiles = sde_walk_fit(&work->walk, task, kept + plan_blend(work),
-                                   &work->area_bytes, error);
+        work->tiles =
+            sde_walk_fit(&work->walk, task, kept + plan_blend(work, task->denoiser),
+                         &work->area_bytes, error);
         if (work->tiles == NULL) {
             return false;
         }

@@ -236,7 +236,7 @@ window_pixels(const SdeTiles *tiles)
 size_t
 sde_tiles_plan(const SdeTiles *tiles, const SdeDenoiser *denoiser)
 {
-    size_t own = window_pixels(tiles) * (3 + 1 + 3) * sizeof(float);
+    size_t own = window_pixels(tiles) * (3 + 1 + 3 + 3) * sizeof(float);
 
     return own + denoiser->plan(denoiser, tiles->across.size, tiles->down.size);
 }
@@ -269,7 +269,7 @@ sde_tiles_select(SdeTiles *tiles, const float *levels)
  */
 
 typedef struct {
-    float *x, *theta, *d; /* of one window */
+    float *x, *theta, *mean, *d; /* of one window */
 } Buffers;
 
 static void
@@ -277,6 +277,7 @@ buffers_clear(Buffers *buffers)
 {
     g_free(buffers->x);
     g_free(buffers->theta);
+    g_free(buffers->mean);
     g_free(buffers->d);
 }
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Buffers, buffers_clear)
@@ -309,13 +310,13 @@ denoise_window(const SdeTiles *tiles, SdeTask *task, const SdeTilesInput *input,
     SdeDenoiserInput tile = {.width = window.width,
                              .height = window.height,
                              .x = buffers->x,
-                             .theta = input->has_theta ? buffers->theta : NULL,
+                             .theta = buffers->theta,
+                             .mean = buffers->mean,
                              .theta_max = input->theta_max,
                              .class_label = input->class_label,
                              .guidance = input->guidance};
 
-    input->fetch(window, buffers->x, input->has_theta ? buffers->theta : NULL,
-                 input->data);
+    input->fetch(window, buffers->x, buffers->theta, buffers->mean, input->data);
     return task->denoiser->run(task->denoiser, &tile, buffers->d, span, error);
 }
 
@@ -326,6 +327,7 @@ sde_tiles_denoise(const SdeTiles *tiles, SdeTask *task, const SdeTilesInput *inp
     size_t n = window_pixels(tiles);
     g_auto(Buffers) buffers = {.x = g_new(float, n * 3),
                                .theta = input->has_theta ? g_new(float, n) : NULL,
+                               .mean = input->has_mean ? g_new(float, n * 3) : NULL,
                                .d = g_new(float, n * 3)};
     int n_selected = 0, done = 0;
 

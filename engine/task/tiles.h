@@ -34,12 +34,15 @@ size_t sde_tiles_plan(const SdeTiles *tiles, const SdeDenoiser *denoiser);
 /* From now on only windows in which some level (width × height) is above 0. */
 void sde_tiles_select(SdeTiles *tiles, const float *levels);
 
-/* Writes x (window.height × window.width × 3) and, unless it is NULL, theta. */
-typedef void (*SdeTileFetch)(SdeRect window, float *x, float *theta, void *data);
+/* Writes x (window.height × window.width × 3) and, unless they are NULL, theta and mean
+ * (as x). */
+typedef void (*SdeTileFetch)(SdeRect window, float *x, float *theta, float *mean,
+                             void *data);
 typedef struct {
     SdeTileFetch fetch;
     void *data;
     bool has_theta;  /* fetch writes a theta per pixel; else theta_max everywhere */
+    bool has_mean;   /* fetch writes a first guess of D */
     float theta_max; /* over the whole work area */
     int class_label;
     double guidance;

@@ -15,6 +15,7 @@
 #include "base/rng.h"
 #include "sample/sampler.h"
 #include "sample/schedule.h"
+#include "task/blend.h"
 #include "task/scale.h"
 
 #define COLOR_CELL    16 /* pixels: size of what keep_color calls coarse */
@@ -28,12 +29,14 @@ typedef struct {
     size_t n_pixels;
     double *thetas; /* n_steps + 1 */
     float *x, *d, *noise, *now, *next;
+    float *mean; /* NULL: not used, or nothing is known */
     int color_width, color_height;
     float *colors, *color_shift; /* coarse start; its difference from D */
     SdeSamplerState *state;
-    bool graded; /* the model takes an angle per pixel */
-    int step;    /* that it is at */
-    int draw;    /* how many noise fields were drawn */
+    bool graded;    /* the model takes an angle per pixel */
+    bool uses_mean; /* and what is known, continued over the rest */
+    int step;       /* that it is at */
+    int draw;       /* how many noise fields were drawn */
 } Run;
 
 int
@@ -61,23 +64,31 @@ run_alloc(Run *run, SdeArena *arena)
     run->next = sde_arena_alloc(arena, n);
     run->colors = sde_arena_alloc(arena, coarse);
     run->color_shift = sde_arena_alloc(arena, coarse);
+    run->mean = run->uses_mean ? sde_arena_alloc(arena, 3 * n) : NULL;
 }
 
 static size_t
-run_plan(const SdeWalk *walk)
+run_plan(const SdeWalk *walk, const SdeDenoiser *denoiser)
 {
     g_autoptr(SdeArena) arena = sde_arena_new_dry();
-    Run run = {.walk = walk};
+    Run run = {.walk = walk, .uses_mean = denoiser->uses_mean};
 
     run_alloc(&run, arena);
     return sde_arena_get_peak(arena);
 }
 
 size_t
-sde_walk_plan(const SdeWalk *walk)
+sde_walk_plan(const SdeWalk *walk, const SdeDenoiser *denoiser)
 {
-    return run_plan(walk) +
-           sde_sampler_plan(walk->sampling->sampler, sde_area_count_pixels(walk->area));
+    const SdeArea *area = walk->area;
+    size_t sampler =
+        sde_sampler_plan(walk->sampling->sampler, sde_area_count_pixels(area));
+    size_t filling =
+        denoiser->uses_mean
+            ? sde_blend_plan_fill_smooth(area->padded_width, area->padded_height)
+            : 0;
+
+    return run_plan(walk, denoiser) + MAX(sampler, filling);
 }
 
 SdeTiles *
@@ -91,7 +102,7 @@ sde_walk_fit(const SdeWalk *walk, const SdeTask *task, size_t more, size_t *area
 
     sde_area_alloc(&area, dry);
     *area_bytes = sde_arena_get_peak(dry);
-    needed = *area_bytes + more + sde_walk_plan(walk);
+    needed = *area_bytes + more + sde_walk_plan(walk, task->denoiser);
     if (!sde_task_check_memory(task, needed, area.width, area.height,
                                "select a smaller part or set a maximum size", error)) {
         return NULL;
@@ -152,11 +163,34 @@ start_walk(Run *run)
     }
 }
 
+/* The network's first guess of what is not known: the rest, continued. What is filled
+ * is binary, as the network learnt it: theta is 0, or it is not. `now` is free yet. */
+static bool
+find_mean(Run *run, GError **error)
+{
+    const SdeArea *area = run->walk->area;
+    size_t n_known = 0;
+
+    if (run->mean == NULL) {
+        return true;
+    }
+    for (size_t i = 0; i < run->n_pixels; i++) {
+        run->now[i] = area->levels[i] > 0.0f ? 1.0f : 0.0f;
+        n_known += area->levels[i] <= 0.0f;
+    }
+    if (n_known == 0) {
+        run->mean = NULL;
+        return true;
+    }
+    memcpy(run->mean, area->start, 3 * run->n_pixels * sizeof(float));
+    return sde_blend_fill_smooth(run->mean, run->now, run->width, run->height, error);
+}
+
 /* ---- D and what is done to it -----------------------------------------------------
  */
 
 static void
-fetch_window(SdeRect window, float *x, float *theta, void *data)
+fetch_window(SdeRect window, float *x, float *theta, float *mean, void *data)
 {
     const Run *run = data;
     size_t width = (size_t) window.width;
@@ -169,6 +203,9 @@ fetch_window(SdeRect window, float *x, float *theta, void *data)
         if (theta != NULL) {
             memcpy(theta + to, run->now + from, width * sizeof(float));
         }
+        if (mean != NULL) {
+            memcpy(mean + 3 * to, run->mean + 3 * from, 3 * width * sizeof(float));
+        }
     }
 }
 
@@ -178,6 +215,7 @@ evaluate(Run *run, const SdeSpan *span, GError **error)
     SdeTilesInput input = {.fetch = fetch_window,
                            .data = run,
                            .has_theta = run->graded,
+                           .has_mean = run->mean != NULL,
                            .theta_max = (float) run->thetas[run->step],
                            .class_label = run->walk->class_label,
                            .guidance = run->walk->guidance};
@@ -334,15 +372,19 @@ sde_walk_run(const SdeWalk *walk, SdeTask *task, SdeTiles *tiles, const SdeSpan 
                .task = task,
                .tiles = tiles,
                .x = walk->area->out,
-               .graded = task->denoiser->level_map};
+               .graded = task->denoiser->level_map,
+               .uses_mean = task->denoiser->uses_mean};
     g_autoptr(SdeArena) arena = NULL;
     g_autoptr(SdeSamplerState) state = NULL;
 
-    arena = sde_arena_new(run_plan(walk), error);
+    arena = sde_arena_new(run_plan(walk, task->denoiser), error);
     if (arena == NULL) {
         return false;
     }
     run_alloc(&run, arena);
+    if (!find_mean(&run, error)) {
+        return false;
+    }
     state = sde_sampler_state_new(walk->sampling->sampler, walk->sampling->eta,
                                   run.n_pixels, error);
     if (state == NULL) {

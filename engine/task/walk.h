@@ -17,7 +17,7 @@ typedef struct {
 /* Network passes that this walk makes. */
 int sde_walk_count_passes(const SdeWalk *walk);
 /* Bytes besides the area's and the tiles'. */
-size_t sde_walk_plan(const SdeWalk *walk);
+size_t sde_walk_plan(const SdeWalk *walk, const SdeDenoiser *denoiser);
 /* Bytes of the area, and tiles for what then is left of the task's memory, where `more`
  * bytes are spoken for. NULL and SDE_ERROR_TOO_LARGE when it does not fit. */
 SdeTiles *sde_walk_fit(const SdeWalk *walk, const SdeTask *task, size_t more,

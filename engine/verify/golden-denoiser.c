@@ -14,7 +14,7 @@ typedef struct {
     SdeUnet *unet;
     SdeSchedule *schedule;
     SdeDenoiser *denoiser;
-    float *x, *x0, *planes; /* h × w × 3, the same, 3 × h × w */
+    float *x, *mean, *x0, *planes; /* h × w × 3 each but planes: 3 × h × w */
 } DenoiserRun;
 
 static void
@@ -25,6 +25,7 @@ denoiser_run_clear(DenoiserRun *run)
     sde_unet_free(run->unet);
     sde_bundle_free(run->bundle);
     g_free(run->x);
+    g_free(run->mean);
     g_free(run->x0);
     g_free(run->planes);
 }
@@ -73,6 +74,22 @@ reorder(const float *in, size_t pixels, bool to_channels_last, float *out)
     }
 }
 
+/* The tensor "mean" is optional. */
+static bool
+read_mean(DenoiserRun *run, SdeGoldenCase *golden, size_t pixels, GError **error)
+{
+    if (sde_golden_case_has(golden, "mean")) {
+        const float *mean = sde_golden_case_peek(golden, "mean", RGB * pixels, error);
+
+        if (mean == NULL) {
+            return false;
+        }
+        run->mean = g_new(float, RGB *pixels);
+        reorder(mean, pixels, true, run->mean);
+    }
+    return true;
+}
+
 bool
 sde_golden_run_denoiser(SdeGoldenCase *golden, GError **error)
 {
@@ -90,7 +107,7 @@ sde_golden_run_denoiser(SdeGoldenCase *golden, GError **error)
     const float *x = sde_golden_case_peek(golden, "x", RGB * pixels, error);
     const float *theta = sde_golden_case_peek(golden, "theta", pixels, error);
 
-    if (x == NULL || theta == NULL) {
+    if (x == NULL || theta == NULL || !read_mean(&run, golden, pixels, error)) {
         return false;
     }
     run.x = g_new(float, RGB *pixels);
@@ -103,6 +120,7 @@ sde_golden_run_denoiser(SdeGoldenCase *golden, GError **error)
         .height = (int) info->shape[2],
         .x = run.x,
         .theta = theta,
+        .mean = run.mean,
         .theta_max = find_largest(theta, pixels),
         .class_label = sde_golden_case_get_int(golden->params, "class_label", -1),
         .guidance = sde_golden_case_get_double(golden->params, "guidance", 1.0)};

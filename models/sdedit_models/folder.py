@@ -18,7 +18,7 @@ INDEX = {
     "sdedit": {
         "patch_size": PATCH,
         "level_map": True,
-        "scale_input": True,
+        "posterior_input": True,
         "class_names": CLASS_NAMES,
         "none_class": NONE_CLASS,
         "default_class": 0,
@@ -64,8 +64,8 @@ def load_folder(folder, dtype=torch.float32):
     """The network of a model folder, ready for inference."""
     unet = Path(folder) / "unet"
     index = json.loads((Path(folder) / "model_index.json").read_text())
-    scale_input = index["sdedit"].get("scale_input", False)
-    net = UNet(json.loads((unet / "config.json").read_text()), scale_input)
+    posterior_input = index["sdedit"].get("posterior_input", False)
+    net = UNet(json.loads((unet / "config.json").read_text()), posterior_input)
     weights = load_file(unet / WEIGHTS)
     net.load_state_dict({name: w.to(dtype) for name, w in weights.items()})
     return net.to(dtype).eval().requires_grad_(False)

@@ -46,23 +46,65 @@ def angle_of_sigma(sigma):
     return math.atan(2 * sigma / 255)
 
 
-def predict_v(net, x_t, angles, labels):
-    """v of noisy pictures [n, 3, h, w] with angles [n, 1, h, w] and labels [n].
+def predict_v(net, x_t, angles, labels, mean):
+    """v of the difference to `mean`, as everything is of x0 - mean where there is one.
 
-    Height and width must be multiples of 2 (patch) times 2 for each downsampling. With
-    `scale_input` the network sees cos(theta) x_t: what is mostly noise is nearly 0.
+    x_t, mean [n, 3, h, w], angles [n, 1, h, w] and labels [n]. Height and width must be
+    multiples of 2 (patch) times 2 for each downsampling. With `posterior_input` the
+    network sees E[x0 | x_t] for x0 ~ N(mean, 1): where a pixel is mostly noise, that is
+    the mean, not the noise.
     """
+    cosine = angles.cos()
+    seen = cosine * (x_t - cosine * mean) + mean if net.posterior_input else x_t
     levels = angles * (4 / math.pi) - 1
-    seen = angles.cos() * x_t if net.scale_input else x_t
     x = F.pixel_unshuffle(torch.cat([seen, levels], dim=1), PATCH)
     v = net(x, timestep_of(angles.amax(dim=(1, 2, 3))), labels)
     return F.pixel_shuffle(v, PATCH)
 
 
+def x0_of(v, x_t, angles, mean):
+    """x0 of the network's v."""
+    cosine = angles.cos()
+    return cosine * (x_t - cosine * mean) - angles.sin() * v + mean
+
+
 def predict_x0(net, x_t, angles, labels):
     """The denoised pictures: one evaluation."""
-    v = predict_v(net, x_t, angles, labels)
-    return angles.cos() * x_t - angles.sin() * v
+    mean = filling(x_t, angles) if net.posterior_input else torch.zeros_like(x_t)
+    return x0_of(predict_v(net, x_t, angles, labels, mean), x_t, angles, mean)
+
+
+N_RELAX = 8  # sweeps towards the Laplace equation at each size
+
+
+def filling(x_t, angles):
+    """The pixels with theta 0, smoothly continued over the others; 0 where none is known.
+
+    Push-pull, with some sweeps of Jacobi's method for the Laplace equation at each size.
+    """
+    known = (angles == 0).to(x_t.dtype)
+    mean = torch.zeros_like(x_t)
+    some = known.amax(dim=(1, 2, 3)).bool() & ~known.amin(dim=(1, 2, 3)).bool()
+    if some.any():
+        mean[some] = fill(x_t[some] * known[some], known[some])
+    return mean
+
+
+def fill(values, known):
+    """`values` [n, 3, h, w] continued from where `known` [n, 1, h, w] is 1."""
+    h, w = values.shape[2:]
+    if max(h, w) > 1:
+        pad = (0, w % 2, 0, h % 2)
+        sums, count = (4 * F.avg_pool2d(F.pad(x, pad), 2) for x in (values, known))
+        coarse = fill(sums / count.clamp(min=1), (count > 0).to(known.dtype))
+        rough = F.interpolate(coarse, scale_factor=2.0, mode="bilinear")[:, :, :h, :w]
+        values = values + (1 - known) * rough
+        for _ in range(N_RELAX):
+            around = F.pad(values, (1, 1, 1, 1), mode="replicate")
+            mean = (around[:, :, :-2, 1:-1] + around[:, :, 2:, 1:-1]
+                    + around[:, :, 1:-1, :-2] + around[:, :, 1:-1, 2:]) / 4
+            values = torch.where(known.bool(), values, mean)
+    return values
 
 
 def padded(function, unit):

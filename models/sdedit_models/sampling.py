@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from .levels import ANGLES, N_TIMESTEPS, padded, predict_v, unit_of
+from .levels import ANGLES, N_TIMESTEPS, padded, predict_x0, unit_of
 
 
 def angles_down(start, n_steps):
@@ -18,15 +18,15 @@ def ddim(net, x_t, angles, labels, ladder, guidance=1.0):
 
     With guidance g the prediction is none + g (class - none).
     """
-    velocity = padded(predict_v, unit_of(net))
+    denoise = padded(predict_x0, unit_of(net))
     none = torch.full_like(labels, net.config["num_class_embeds"] - 1)
     for now, after in zip(ladder[:-1], ladder[1:]):
         level = angles.clamp(max=now)
-        v = velocity(net, x_t, level, labels)
+        x0 = denoise(net, x_t, level, labels)
         if guidance != 1:
-            base = velocity(net, x_t, level, none)
-            v = base + guidance * (v - base)
-        x0 = (level.cos() * x_t - level.sin() * v).clamp(-1, 1)
+            base = denoise(net, x_t, level, none)
+            x0 = base + guidance * (x0 - base)
+        x0 = x0.clamp(-1, 1)
         sine = level.sin()
         noise = (x_t - level.cos() * x0) / sine.clamp(min=1e-6)
         lower = angles.clamp(max=after)

@@ -169,11 +169,11 @@ class Block(nn.Module):
 class UNet(nn.Module):
     """The network of a config (a dict like `CONFIG`); `levels` feeds it."""
 
-    def __init__(self, config, scale_input=True):
+    def __init__(self, config, posterior_input=True):
         super().__init__()
         check_config(config)
         self.config = config
-        self.scale_input = scale_input
+        self.posterior_input = posterior_input
         widths, layers = config["block_out_channels"], config["layers_per_block"]
         last = len(widths) - 1
         c, embedding = widths[0], 4 * widths[0]

@@ -13,7 +13,8 @@
 typedef struct {
     SdeDenoiser base;
     /* Pixels of the data are normal around mean with this deviation, each on its own:
-     * D = mean + cos v / (cos^2 v + sin^2) (x - cos mean), v = deviation^2. */
+     * D = mean + cos v / (cos^2 v + sin^2) (x - cos mean), v = deviation^2. With
+     * base.uses_mean the mean is the input's where there is one. */
     float mean, deviation;
     int n_calls;
     size_t n_pixels; /* over all calls */
@@ -41,6 +42,7 @@ fake_run(SdeDenoiser *base, const SdeDenoiserInput *input, float *x0,
     g_assert_cmpint(input->width % base->size_multiple, ==, 0);
     g_assert_cmpint(input->height % base->size_multiple, ==, 0);
     g_assert_true(base->level_map || input->theta == NULL);
+    g_assert_true(base->uses_mean || input->mean == NULL);
     if (++self->n_calls == 2 && self->cancel_at_call_2 != NULL) {
         g_cancellable_cancel(self->cancel_at_call_2);
     }
@@ -59,7 +61,7 @@ fake_run(SdeDenoiser *base, const SdeDenoiserInput *input, float *x0,
         self->lowest_theta = MIN(self->lowest_theta, angle);
         self->highest_theta = MAX(self->highest_theta, angle);
         for (size_t c = 3 * i; c < 3 * i + 3; c++) {
-            double mean = (double) self->mean;
+            double mean = (double) (input->mean != NULL ? input->mean[c] : self->mean);
 
             x0[c] = (float) (mean + gain * ((double) input->x[c] - keep * mean));
         }

@@ -112,7 +112,7 @@ test_our_own_kind_loads_from_sub_folders(void)
     g_assert_cmpstr(bundle->name, ==, name);
     g_assert_cmpint(bundle->patch_size, ==, 2);
     g_assert_true(bundle->level_map);
-    g_assert_false(bundle->scale_input);
+    g_assert_false(bundle->posterior_input);
     g_assert_cmpint((int) g_strv_length(bundle->class_names), ==, 3);
     g_assert_cmpstr(bundle->class_names[1], ==, "ink");
     g_assert_cmpint(bundle->none_class, ==, 2);
@@ -341,8 +341,10 @@ test_wrong_values_in_the_sdedit_object_are_refused(void)
     assert_sdedit_refused("{\"patch_size\":17}", SDE_ERROR_FORMAT, "'patch_size'");
     assert_sdedit_refused("{\"patch_size\":2.0}", SDE_ERROR_FORMAT, "'patch_size'");
     assert_sdedit_refused("{\"level_map\":1}", SDE_ERROR_FORMAT, "'level_map'");
-    assert_sdedit_refused("{\"scale_input\":\"yes\"}", SDE_ERROR_FORMAT,
-                          "'scale_input'");
+    assert_sdedit_refused("{\"posterior_input\":\"yes\"}", SDE_ERROR_FORMAT,
+                          "'posterior_input'");
+    assert_sdedit_refused("{\"patch_size\":2,\"posterior_input\":true}",
+                          SDE_ERROR_FORMAT, "'level_map'");
     assert_sdedit_refused("{\"new_key\":1}", SDE_ERROR_UNSUPPORTED, "'new_key'");
     assert_sdedit_refused("{" OURS "\"class_names\":\"photo\"}", SDE_ERROR_FORMAT,
                           "'class_names'");

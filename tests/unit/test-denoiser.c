@@ -35,6 +35,7 @@ typedef struct {
     SdeSchedule *schedule;
     SdeDenoiser *denoiser;
     float x[N], theta[N_PIXELS], theta_max;
+    float mean[N]; /* handed over where the model uses one */
 } Fixture;
 
 static void
@@ -55,6 +56,7 @@ fixture_load(Fixture *fixture, const TinyUnet *tiny, SdePool *pool)
                                               fixture->schedule, pool, 0, &error);
     g_assert_no_error(error);
     sde_rng_fill_normal(5, 0, 0, 0, W, H, 3, fixture->x, 3 * W);
+    sde_rng_fill_normal(6, 0, 0, 0, W, H, 3, fixture->mean, 3 * W);
     fixture->theta_max = 1.25f;
     for (int i = 0; i < N_PIXELS; i++) { /* every third pixel is known */
         fixture->theta[i] = i % 3 == 0 ? 0.0f : 1.25f * (float) (i % 5) / 4.0f;
@@ -75,14 +77,15 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Fixture, fixture_clear)
 static SdeDenoiserInput
 input_of(const Fixture *fixture)
 {
-    return (SdeDenoiserInput) {.width = W,
-                               .height = H,
-                               .x = fixture->x,
-                               .theta =
-                                   fixture->denoiser->level_map ? fixture->theta : NULL,
-                               .theta_max = fixture->theta_max,
-                               .class_label = -1,
-                               .guidance = 1.0};
+    return (SdeDenoiserInput) {
+        .width = W,
+        .height = H,
+        .x = fixture->x,
+        .theta = fixture->denoiser->level_map ? fixture->theta : NULL,
+        .mean = fixture->denoiser->uses_mean ? fixture->mean : NULL,
+        .theta_max = fixture->theta_max,
+        .class_label = -1,
+        .guidance = 1.0};
 }
 
 static void
@@ -135,6 +138,17 @@ unshuffle(const float *planes, int channels, int p, float *out)
     }
 }
 
+/* What the network sees of a value: E[x0 | x] for x0 ~ N(mean, 1), or x. */
+static float
+seen_value(const Fixture *fixture, int i)
+{
+    float c = cosf(fixture->theta[i / 3]), s = sinf(fixture->theta[i / 3]);
+
+    return fixture->bundle->posterior_input
+               ? c * fixture->x[i] + s * s * fixture->mean[i]
+               : fixture->x[i];
+}
+
 /* The network's output for the fixture's x, as H × W × 3. */
 static void
 run_by_hand(Fixture *fixture, int label, float *output)
@@ -154,9 +168,7 @@ run_by_hand(Fixture *fixture, int label, float *output)
 
     for (int i = 0; i < N_PIXELS; i++) {
         for (int c = 0; c < 3; c++) {
-            planes[c * N_PIXELS + i] =
-                fixture->x[3 * i + c] *
-                (fixture->bundle->scale_input ? cosf(fixture->theta[i]) : 1.0f);
+            planes[c * N_PIXELS + i] = seen_value(fixture, 3 * i + c);
         }
         planes[3 * N_PIXELS + i] = fixture->theta[i] * (float) (4.0 / G_PI) - 1.0f;
     }
@@ -183,16 +195,18 @@ turn_into_x0(const Fixture *fixture, const float *output, float *x0)
         float theta =
             fixture->denoiser->level_map ? fixture->theta[i / 3] : fixture->theta_max;
         float c = cosf(theta), s = sinf(theta);
+        float mean = fixture->denoiser->uses_mean ? fixture->mean[i] : 0.0f;
+        float x = fixture->x[i] - c * mean; /* everything is of x0 - mean */
 
         switch (fixture->bundle->scheduler.prediction_type) {
         case SDE_PREDICTION_V:
-            x0[i] = c * fixture->x[i] - s * output[i];
+            x0[i] = c * x - s * output[i] + mean;
             break;
         case SDE_PREDICTION_EPSILON:
-            x0[i] = (fixture->x[i] - s * output[i]) / c;
+            x0[i] = (x - s * output[i]) / c + mean;
             break;
         case SDE_PREDICTION_SAMPLE:
-            x0[i] = output[i];
+            x0[i] = output[i] + mean;
             break;
         }
     }
@@ -204,7 +218,7 @@ test_d_is_the_network_with_each_pixels_own_angle(void)
     const char *const predictions[] = {"v_prediction", "epsilon", "sample"};
     const char *const keys[] = {
         level_map_model.sdedit_keys,
-        "\"patch_size\": 2, \"level_map\": true, \"scale_input\": true"};
+        "\"patch_size\": 2, \"level_map\": true, \"posterior_input\": true"};
 
     for (size_t k = 0; k < 2 * G_N_ELEMENTS(predictions); k++) {
         TinyUnet tiny = level_map_model;
@@ -214,7 +228,7 @@ test_d_is_the_network_with_each_pixels_own_angle(void)
         tiny.prediction = predictions[k / 2];
         tiny.sdedit_keys = keys[k % 2];
         fixture_load(&fixture, &tiny, NULL);
-        g_assert_cmpint(fixture.bundle->scale_input, ==, k % 2);
+        g_assert_cmpint(fixture.bundle->posterior_input, ==, k % 2);
         SdeDenoiserInput input = input_of(&fixture);
 
         input.class_label = 0;
@@ -223,6 +237,19 @@ test_d_is_the_network_with_each_pixels_own_angle(void)
         turn_into_x0(&fixture, output, want);
         assert_close(x0, want, ROUNDING);
     }
+}
+
+static void
+test_a_mean_is_for_models_that_use_one(void)
+{
+    g_auto(Fixture) fixture = {0};
+
+    fixture_load(&fixture, &level_map_model, NULL);
+    SdeDenoiserInput input = input_of(&fixture);
+
+    g_assert_false(fixture.denoiser->uses_mean);
+    input.mean = fixture.mean;
+    assert_refused(&fixture, &input, SDE_ERROR_INPUT);
 }
 
 static void
@@ -555,6 +582,7 @@ main(int argc, char **argv)
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/denoiser/by-hand",
                     test_d_is_the_network_with_each_pixels_own_angle);
+    g_test_add_func("/denoiser/mean", test_a_mean_is_for_models_that_use_one);
     g_test_add_func("/denoiser/ordinary", test_ordinary_models_take_one_angle);
     g_test_add_func("/denoiser/learned", test_learned_variance_is_left_out);
     g_test_add_func("/denoiser/known", test_known_pixels_come_back_bit_for_bit);

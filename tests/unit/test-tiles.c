@@ -112,7 +112,7 @@ typedef struct {
 } Planes;
 
 static void
-fetch(SdeRect window, float *x, float *theta, void *data)
+fetch(SdeRect window, float *x, float *theta, float *mean, void *data)
 {
     const Planes *planes = data;
 
