@@ -13,15 +13,18 @@ import torch
 from PIL import Image
 from torch.nn import functional as F
 
-from .levels import MAX_ANGLE, NONE_CLASS
+from .levels import MAX_ANGLE, NONE_CLASS, filling
 from .masks import random_hole
 
 # denoise, holes, restyle, fields
-WEIGHTS = (0.36, 0.44, 0.15, 0.05)
+WEIGHTS = (0.34, 0.38, 0.24, 0.04)
+# of R, G, B in -1..1: brightness and two differences of colours, orthogonal
+OPPONENT = torch.tensor([[1.0, 1, 1], [1, 0, -1], [1, -2, 1]])
+OPPONENT = OPPONENT / OPPONENT.norm(dim=1, keepdim=True)
 
 
 def batch(pictures, rng, n, size, camera_noise=True, weights=WEIGHTS):
-    """x0 [n, 3, size, size], x_t, angles [n, 1, size, size] and labels [n]."""
+    """x0 [n, 3, size, size], x_t, angles [n, 1, size, size], labels [n] and mean."""
     tasks = rng.choice(len(weights), n, p=weights)
     crops, labels = [], []
     for task in tasks:
@@ -37,13 +40,68 @@ def batch(pictures, rng, n, size, camera_noise=True, weights=WEIGHTS):
     x0 = vary_colour(x0, rng) * 2 - 1
     noise = torch.from_numpy(rng.standard_normal(x0.shape, dtype=np.float32))
     angles = torch.stack([angle_map(task, rng, x) for task, x in zip(tasks, x0)])
-    x_t = angles.cos() * x0 + angles.sin() * noise
+    start = x0
+    if pictures.art_labels and 0 in pictures.by_label:
+        start = as_photographed(x0, tasks, labels, angles, pictures, rng)
+    x_t = angles.cos() * start + angles.sin() * noise
     for i in np.flatnonzero(tasks == 0):
         if camera_noise and rng.random() < 0.33:
             x_t[i], angles[i] = camera_photo(x0[i], angles[i], rng)
         elif rng.random() < 0.5:
             x_t[i] = angles[i].cos() * to_8_bit(x_t[i] / angles[i].cos())
-    return x0, x_t, angles, labels
+    return x0, x_t, angles, labels, filling(x_t, angles)
+
+
+def as_photographed(x0, tasks, labels, angles, pictures, rng):
+    """x0, with the art that is to be restyled moved towards how a photo looks.
+
+    What is restyled is a photo, whose colours and detail are not those of the style. A
+    network that has only seen art with noise keeps them; one that has to find the art
+    behind a photo's colours, a softer brush and a photo's grain repaints them. The more
+    noise, the farther the way: at little noise a walk has nearly arrived.
+    """
+    start = x0.clone()
+    size = x0.shape[2]
+    for i in np.flatnonzero(tasks == 2):
+        if labels[i] in (0, NONE_CLASS) or rng.random() < 0.2:
+            continue
+        crop = pictures.crop(rng, 0, size, rng.random() < 0.5)
+        photo = torch.from_numpy(crop.copy()).permute(2, 0, 1).float() / 127.5 - 1
+        share = min(1.0, math.sin(angles[i].max()) / math.sin(math.pi / 4))
+        way = share * math.sqrt(rng.random())
+        start[i] += way * (photo_like(x0[i], photo, rng) - x0[i])
+    return start
+
+
+def photo_like(art, photo, rng):
+    """Art [3, h, w] with the tones, colours and fine detail of a photo."""
+    a, b = (torch.einsum("ij,jhw->ihw", OPPONENT, x) for x in (art, photo))
+    if rng.random() < 0.6:
+        a = smoothed(a, rng.uniform(0.5, 3))
+    if rng.random() < 0.8:
+        ratio = b.std(dim=(1, 2)) / (a.std(dim=(1, 2)) + 0.02)
+        ratio = ratio.clamp(0.4, 2.5)[:, None, None]
+        moved = a - a.mean(dim=(1, 2), keepdim=True)
+        a = moved * ratio + b.mean(dim=(1, 2), keepdim=True)
+        coarse = smoothed(b, size_of_patches(rng, a))
+        a[1:] += rng.uniform(0, 1) * (coarse - coarse.mean(dim=(1, 2), keepdim=True))[1:]
+    if rng.random() < 0.5:
+        a = a + rng.uniform(0, 1) * (b - smoothed(b, rng.uniform(1, 3)))
+    return torch.einsum("ji,jhw->ihw", OPPONENT, a).clamp_(-1, 1)
+
+
+def size_of_patches(rng, x):
+    return x.shape[1] * rng.uniform(0.02, 0.12)
+
+
+def smoothed(x, sigma):
+    """A Gaussian blur of [c, h, w], mirrored at the border."""
+    radius = min(int(2.5 * sigma) + 1, x.shape[1] - 1, x.shape[2] - 1)
+    line = torch.exp(-(torch.arange(-radius, radius + 1.0) ** 2) / (2 * sigma**2))
+    line = (line / line.sum()).expand(len(x), 1, -1)
+    x = F.pad(x[None], (radius,) * 4, mode="reflect")
+    x = F.conv2d(x, line[:, :, None, :], groups=x.shape[1])
+    return F.conv2d(x, line[:, :, :, None], groups=x.shape[1])[0]
 
 
 def vary_colour(x, rng):
@@ -151,13 +209,13 @@ def target_v(x0, x_t, angles):
     return v, (~known).float()
 
 
-def loss_of(v, x0, x_t, angles):
+def loss_of(v, x0, x_t, angles, mean):
     """Mean square error of v where there is noise.
 
     The fewer pixels are unknown, the smaller the error that can be reached; so that
     thin holes are learnt too, samples with few of them count up to 4 times.
     """
-    target, weight = target_v(x0, x_t, angles)
+    target, weight = target_v(x0 - mean, x_t - angles.cos() * mean, angles)
     error = ((v.float() - target) ** 2 * weight).sum(dim=(1, 2, 3))
     unknown = weight.mean(dim=(1, 2, 3))
     error = error / (3 * weight.sum(dim=(1, 2, 3))).clamp(min=1)
