@@ -17,7 +17,7 @@ from .levels import MAX_ANGLE, NONE_CLASS, filling
 from .masks import random_hole
 
 # denoise, holes, restyle, fields
-WEIGHTS = (0.34, 0.38, 0.24, 0.04)
+WEIGHTS = (0.28, 0.30, 0.39, 0.03)
 # of R, G, B in -1..1: brightness and two differences of colours, orthogonal
 OPPONENT = torch.tensor([[1.0, 1, 1], [1, 0, -1], [1, -2, 1]])
 OPPONENT = OPPONENT / OPPONENT.norm(dim=1, keepdim=True)
@@ -28,7 +28,7 @@ def batch(pictures, rng, n, size, camera_noise=True, weights=WEIGHTS):
     tasks = rng.choice(len(weights), n, p=weights)
     crops, labels = [], []
     for task in tasks:
-        art = pictures.art_labels and rng.random() < (0.05, 0.2, 0.8, 0.1)[task]
+        art = pictures.art_labels and rng.random() < (0.05, 0.2, 0.9, 0.1)[task]
         label = int(rng.choice(pictures.art_labels)) if art else 0
         whole = rng.random() < (0.0, 0.35, 0.35, 0.1)[task]
         crops.append(pictures.crop(rng, label, size, whole))
@@ -129,8 +129,9 @@ def angle_map(task, rng, x):
         high = rng.random() < 0.5
         angle = rng.uniform(0.85 if high else 0.02, 1) * MAX_ANGLE
         return torch.from_numpy(random_hole(rng, size)).float()[None] * angle
-    if task == 2:
-        return full * rng.uniform(0.02, 1) * MAX_ANGLE
+    if task == 2:  # SDEdit starts at 0.3 to 0.6 of the timesteps
+        far = rng.random() < 0.2
+        return full * rng.uniform(*((0.65, 1) if far else (0.08, 0.65))) * MAX_ANGLE
     return field(rng, x)
 
 
