@@ -58,6 +58,7 @@ typedef struct {
     int size_multiple; /* tiles are multiples of this many pixels of the picture */
     int n_styles;      /* class labels without the "none" class; 0: none */
     int default_style; /* -1: none */
+    int inpaint_steps, restyle_steps; /* n_steps that suit this kind of model */
 } SdeModelInfo;
 void sde_model_get_info(const SdeModel *model, SdeModelInfo *info);
 /* 0 <= style < n_styles; a name always exists ("3" when the folder has no names). */
@@ -116,7 +117,15 @@ typedef enum {
 const char *sde_sampler_get_name(SdeSampler sampler); /* "ddim", "dpmpp-2m", ... */
 bool sde_sampler_from_name(const char *name, SdeSampler *sampler, GError **error);
 
-typedef enum { SDE_FILL_ORIGINAL, SDE_FILL_SMOOTH, SDE_FILL_NOISE } SdeFill;
+/* MODEL: what the network expects there, E[x0] given the surroundings (one evaluation,
+ * which is the first of n_steps). The walk from t0 then adds what an expectation lacks,
+ * the more the deeper in the hole. Models without a level map fill smoothly instead. */
+typedef enum {
+    SDE_FILL_ORIGINAL,
+    SDE_FILL_SMOOTH,
+    SDE_FILL_NOISE,
+    SDE_FILL_MODEL
+} SdeFill;
 
 /* What is common to the sampled tasks. */
 typedef struct {
@@ -139,7 +148,7 @@ typedef struct {
     bool match_colors; /* shift the fill to meet its border */
 } SdeInpaintParams;
 #define SDE_INPAINT_PARAMS_INIT \
-    {.sampling = SDE_SAMPLING_INIT(12, 0.6), .fill = SDE_FILL_SMOOTH, .n_resample = 1}
+    {.sampling = SDE_SAMPLING_INIT(4, 0.5), .fill = SDE_FILL_MODEL, .n_resample = 1}
 
 typedef struct {
     double noise_level;      /* sigma in 8-bit units, 0..255; negative: estimate */

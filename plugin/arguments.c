@@ -32,8 +32,8 @@ sde_arguments_add_sampling(GimpProcedure *procedure, double strength,
     sde_arguments_add_int(
         procedure, "steps", _("Ste_ps"),
         _("How often the network looks at each pixel: more steps take "
-          "longer and give finer results"),
-        1, 250, 12);
+          "longer and give finer results; 0: as many as suit the model"),
+        0, 250, 0);
     sde_arguments_add_int(procedure, "seed", _("See_d"),
                           _("The same seed gives the same result; -1 chooses a new one "
                             "each time"),

@@ -42,18 +42,19 @@ add_mask_arguments(GimpProcedure *procedure)
 static void
 add_arguments(GimpProcedure *procedure)
 {
-    sde_arguments_add_sampling(procedure, 0.6,
+    sde_arguments_add_sampling(procedure, 0.5,
                                _("1 forgets what is in the area; smaller values keep "
                                  "more and more of it"));
     gimp_procedure_add_choice_argument(
         procedure, "fill", _("_Begin with"),
         _("What the area holds before noise is added; matters where the strength is "
           "below 1"),
-        gimp_choice_new_with_values("smooth", SDE_FILL_SMOOTH, _("Surrounding colors"),
-                                    NULL, "original", SDE_FILL_ORIGINAL,
-                                    _("What is there now"), NULL, "noise",
-                                    SDE_FILL_NOISE, _("Noise"), NULL, NULL),
-        "smooth", G_PARAM_READWRITE);
+        gimp_choice_new_with_values(
+            "model", SDE_FILL_MODEL, _("What the model expects"), NULL, "smooth",
+            SDE_FILL_SMOOTH, _("Surrounding colors"), NULL, "original",
+            SDE_FILL_ORIGINAL, _("What is there now"), NULL, "noise", SDE_FILL_NOISE,
+            _("Noise"), NULL, NULL),
+        "model", G_PARAM_READWRITE);
     add_mask_arguments(procedure);
     gimp_procedure_add_boolean_argument(
         procedure, "match-colors", _("Ad_just colors"),
@@ -95,6 +96,13 @@ get_context(const SdeJob *job)
 static bool
 compute(SdeJob *job, SdeModel *model, GError **error)
 {
+    SdeSampling *sampling = &job->params.inpaint.sampling;
+    SdeModelInfo info;
+
+    sde_model_get_info(model, &info);
+    if (sampling->n_steps == 0) {
+        sampling->n_steps = info.inpaint_steps;
+    }
     return sde_inpaint(model, &job->source, &job->mask, &job->params.inpaint, &job->run,
                        &job->result, error);
 }

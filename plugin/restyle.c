@@ -55,6 +55,12 @@ compute(SdeJob *job, SdeModel *model, GError **error)
 {
     SdeRestyleParams *params = &job->params.restyle;
     const SdeMask *mask = job->mask.levels != NULL ? &job->mask : NULL;
+    SdeModelInfo info;
+
+    sde_model_get_info(model, &info);
+    if (params->sampling.n_steps == 0) {
+        params->sampling.n_steps = info.restyle_steps;
+    }
 
     if (job->style != NULL && job->style[0] != '\0') {
         params->style = sde_model_find_style(model, job->style, error);

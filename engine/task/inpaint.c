@@ -1,7 +1,8 @@
 /* Inpainting: each hole, with its surroundings, is a picture of its own. What the hole
- * holds is replaced (by a smooth continuation, by noise, or not at all), noised to t0
- * and walked down, while the surroundings stay known. The patches are pasted when the
- * last of them is done. SPDX-License-Identifier: GPL-3.0-or-later */
+ * holds is replaced (by what the network expects, by a smooth continuation, by noise,
+ * or not at all), noised to t0 and walked down, while the surroundings stay known. The
+ * patches are pasted when the last of them is done. SPDX-License-Identifier:
+ * GPL-3.0-or-later */
 #include "task/inpaint.h"
 
 #include <string.h>
@@ -40,6 +41,12 @@ count_pixels(SdeRect rect)
 /* ---- planning ---------------------------------------------------------------------
  */
 
+static bool
+fills_with_model(const SdeDenoiser *denoiser, const SdeInpaintParams *params)
+{
+    return params->fill == SDE_FILL_MODEL && denoiser->level_map;
+}
+
 static void
 work_init(Work *work, const SdeHole *hole, const SdeTask *task,
           const SdeInpaintParams *params)
@@ -48,6 +55,7 @@ work_init(Work *work, const SdeHole *hole, const SdeTask *task,
     sde_area_init(&work->area, task->denoiser, hole->crop, params->sampling.max_side);
     work->walk =
         (SdeWalk) {.sampling = &params->sampling,
+                   .mean_first = fills_with_model(task->denoiser, params),
                    .n_resample = task->denoiser->level_map ? 1 : params->n_resample,
                    .class_label = -1,
                    .guidance = 1.0};
@@ -140,7 +148,7 @@ fill_hole(const SdeArea *area, SdeFill fill, uint64_t seed, GError **error)
     if (fill == SDE_FILL_NOISE) {
         fill_noise(area, seed);
     }
-    if (fill != SDE_FILL_SMOOTH) {
+    if (fill != SDE_FILL_SMOOTH && fill != SDE_FILL_MODEL) {
         return true;
     }
     for (size_t i = 0; i < n; i++) {

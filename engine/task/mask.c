@@ -146,6 +146,20 @@ measure_distances(const float *levels, float level, int width, int height,
     transform_plane(distances, width, height);
 }
 
+void
+sde_mask_measure_depth(const float *levels, int width, int height, float *depth)
+{
+    size_t n = (size_t) width * (size_t) height;
+
+    for (size_t i = 0; i < n; i++) {
+        depth[i] = levels[i] <= 0.0f ? 0.0f : FAR;
+    }
+    transform_plane(depth, width, height);
+    for (size_t i = 0; i < n; i++) {
+        depth[i] = sqrtf(depth[i]);
+    }
+}
+
 /* 1 up to `grow`, then a raised cosine that reaches 0 one pixel after the feather. */
 static float
 spread_level(float distance, int grow, int feather)

@@ -20,6 +20,10 @@ void sde_mask_read(const SdeMask *mask, SdeRect rect, float *levels);
 void sde_mask_spread(float *levels, int width, int height, int grow, int feather,
                      float *scratch);
 
+/* depth: pixels from each masked pixel to the nearest one of level 0 (huge where there
+ * is none), 0 outside the mask; width × height like levels. */
+void sde_mask_measure_depth(const float *levels, int width, int height, float *depth);
+
 typedef struct {
     SdeRect bounds; /* of the hole, spread included */
     SdeRect crop;   /* with context; no two crops of a list overlap */

@@ -2,11 +2,13 @@
  *
  * A level-map model gets an angle per pixel, the walk's angle times the pixel's level:
  * known pixels are at 0 and clean from the first step on, soft ones walk a shorter way
- * (TD-Paint 2024). An ordinary model knows one angle: there D of the known pixels is
- * replaced by the picture (DDNM 2022, DiffPIR 2023), and soft pixels come free when the
- * walk has come down to their level (Differential Diffusion 2023). RePaint's jumps walk
- * short stretches several times, each time noised anew.
- * SPDX-License-Identifier: GPL-3.0-or-later */
+ * (TD-Paint 2024). Such a model can also begin with its mean, D at full noise, and walk
+ * on from a lower level: what is near the known pixels is known quite well by then and
+ * walks a shorter way. An ordinary model knows one angle: there D of the known pixels
+ * is replaced by the picture (DDNM 2022, DiffPIR 2023), and soft pixels come free when
+ * the walk has come down to their level (Differential Diffusion 2023). RePaint's jumps
+ * walk short stretches several times, each time noised anew. SPDX-License-Identifier:
+ * GPL-3.0-or-later */
 #include "task/walk.h"
 
 #include <math.h>
@@ -16,8 +18,10 @@
 #include "sample/sampler.h"
 #include "sample/schedule.h"
 #include "task/blend.h"
+#include "task/mask.h"
 #include "task/scale.h"
 
+#define SURE_DEPTH    10 /* pixels: deeper in a hole the mean says little of detail */
 #define COLOR_CELL    16 /* pixels: size of what keep_color calls coarse */
 #define JUMP_FRACTION 25 /* a jump is this part of the steps (RePaint: 10 of 250) */
 
@@ -29,7 +33,8 @@ typedef struct {
     size_t n_pixels;
     double *thetas; /* n_steps + 1 */
     float *x, *d, *noise, *now, *next;
-    float *mean; /* NULL: not used, or nothing is known */
+    float *shares; /* of the walk's angle, after the mean; NULL without mean_first */
+    float *mean;   /* NULL: not used, or nothing is known */
     int color_width, color_height;
     float *colors, *color_shift; /* coarse start; its difference from D */
     SdeSamplerState *state;
@@ -65,6 +70,7 @@ run_alloc(Run *run, SdeArena *arena)
     run->colors = sde_arena_alloc(arena, coarse);
     run->color_shift = sde_arena_alloc(arena, coarse);
     run->mean = run->uses_mean ? sde_arena_alloc(arena, 3 * n) : NULL;
+    run->shares = run->walk->mean_first ? sde_arena_alloc(arena, n) : NULL;
 }
 
 static size_t
@@ -138,11 +144,44 @@ draw_noise(Run *run)
 /* ---- angles -----------------------------------------------------------------------
  */
 
+/* The angles of the walk at a step, 0..n_steps. */
 static void
-fill_angles(const Run *run, double theta, float *angles)
+fill_angles(const Run *run, int step, float *angles)
 {
+    const float theta = (float) run->thetas[step];
+    const float *levels =
+        run->shares != NULL && step > 0 ? run->shares : run->walk->area->levels;
+
     for (size_t i = 0; i < run->n_pixels; i++) {
-        angles[i] = (float) theta * (run->graded ? run->walk->area->levels[i] : 1.0f);
+        angles[i] = theta * (run->graded ? levels[i] : 1.0f);
+    }
+}
+
+static void
+fill_shares(Run *run)
+{
+    const float *levels = run->walk->area->levels;
+
+    sde_mask_measure_depth(levels, run->width, run->height, run->shares);
+    for (size_t i = 0; i < run->n_pixels; i++) {
+        run->shares[i] = levels[i] * MIN(run->shares[i] / SURE_DEPTH, 1.0f);
+    }
+}
+
+static void
+fill_thetas(const Run *run, double *thetas)
+{
+    const SdeSampling *sampling = run->walk->sampling;
+    const SdeSchedule *schedule = run->task->denoiser->schedule;
+    int n_steps = sampling->n_steps;
+
+    if (run->walk->mean_first) {
+        sde_schedule_fill_thetas(schedule, 1.0, 1, thetas); /* full noise, and none */
+        thetas++;
+        n_steps--;
+    }
+    if (n_steps > 0) {
+        sde_schedule_fill_thetas(schedule, sampling->strength, n_steps, thetas);
     }
 }
 
@@ -153,7 +192,7 @@ start_walk(Run *run)
     const float *start = run->walk->area->start;
 
     draw_noise(run);
-    fill_angles(run, run->thetas[0], run->now);
+    fill_angles(run, 0, run->now);
     for (size_t i = 0; i < run->n_pixels; i++) {
         float keep = cosf(run->now[i]), fresh = sinf(run->now[i]);
 
@@ -286,7 +325,7 @@ take_step(Run *run, const SdeSpan *span, GError **error)
     }
     hold_colors(run);
     project(run);
-    fill_angles(run, run->thetas[run->step + 1], run->next);
+    fill_angles(run, run->step + 1, run->next);
     if (needs_noise) {
         draw_noise(run);
     }
@@ -303,7 +342,7 @@ jump_back(Run *run, int to)
 {
     float *now = run->now;
 
-    fill_angles(run, run->thetas[to], run->next);
+    fill_angles(run, to, run->next);
     draw_noise(run);
     sde_sampler_renoise(run->state, run->x, now, run->next, run->noise);
     run->now = run->next;
@@ -351,9 +390,11 @@ run_walk(Run *run, const SdeSpan *span, GError **error)
     const SdeSampling *sampling = walk->sampling;
     g_autofree double *thetas = g_new(double, (size_t) sampling->n_steps + 1);
 
-    sde_schedule_fill_thetas(run->task->denoiser->schedule, sampling->strength,
-                             sampling->n_steps, thetas);
+    fill_thetas(run, thetas);
     run->thetas = thetas;
+    if (run->shares != NULL) {
+        fill_shares(run);
+    }
     if (walk->keep_color > 0.0) {
         sde_scale_down(walk->area->start, 3 * (size_t) run->width, run->width,
                        run->height, 3, run->colors, run->color_width,

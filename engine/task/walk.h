@@ -8,6 +8,8 @@
 typedef struct {
     const SdeArea *area; /* `start` is noised where `levels` is above 0; to `out` */
     const SdeSampling *sampling;
+    bool mean_first;   /* the first evaluation is at full noise, the rest refine its D;
+                        * only with a level map */
     int n_resample;    /* RePaint's r: each stretch is walked this many times */
     int class_label;   /* -1: none */
     double guidance;   /* 1: none */

@@ -86,7 +86,7 @@ add_run_options(GOptionContext *context, Raw *raw)
         {"model", 0, 0, G_OPTION_ARG_FILENAME, &raw->model,
          "Model folder in diffusers format (default: the one that comes along)", "DIR"},
         {"strength", 0, 0, G_OPTION_ARG_DOUBLE, &raw->strength,
-         "How much may change, 0 to 1 (denoise: 1, inpaint: 0.6, restyle: 0.4)", "X"},
+         "How much may change, 0 to 1 (denoise: 1, inpaint: 0.5, restyle: 0.4)", "X"},
         {"seed", 0, 0, G_OPTION_ARG_STRING, &raw->seed,
          "Same seed, same picture (default: 0)", "N"},
         {"threads", 0, 0, G_OPTION_ARG_INT, &raw->threads,
@@ -110,7 +110,7 @@ add_sampling_options(GOptionContext *context, Raw *raw)
 {
     const GOptionEntry entries[] = {
         {"steps", 0, 0, G_OPTION_ARG_INT, &raw->steps,
-         "Network evaluations (default: 12; denoise always makes one)", "N"},
+         "Network evaluations (default: what suits the model; denoise makes one)", "N"},
         {"sampler", 0, 0, G_OPTION_ARG_STRING, &raw->sampler,
          "ddim (default), ddpm, dpmpp-2m, euler, euler-ancestral or lcm", "NAME"},
         {"eta", 0, 0, G_OPTION_ARG_DOUBLE, &raw->eta,
@@ -146,7 +146,8 @@ add_inpaint_options(GOptionContext *context, Raw *raw)
 {
     const GOptionEntry entries[] = {
         {"fill", 0, 0, G_OPTION_ARG_STRING, &raw->fill,
-         "What the hole holds at first: smooth (default), original or noise", "NAME"},
+         "What the hole holds at first: model (default), smooth, original or noise",
+         "NAME"},
         {"context", 0, 0, G_OPTION_ARG_INT, &raw->context,
          "Surroundings to look at, in pixels (default: from the hole)", "N"},
         {"grow", 0, 0, G_OPTION_ARG_INT, &raw->grow, "Grow the mask by N pixels", "N"},
@@ -260,7 +261,8 @@ read_fill(const char *text, SdeFill *fill, GError **error)
 {
     static const char *const names[] = {[SDE_FILL_ORIGINAL] = "original",
                                         [SDE_FILL_SMOOTH] = "smooth",
-                                        [SDE_FILL_NOISE] = "noise"};
+                                        [SDE_FILL_NOISE] = "noise",
+                                        [SDE_FILL_MODEL] = "model"};
 
     for (int i = 0; text != NULL && i < (int) G_N_ELEMENTS(names); i++) {
         if (strcmp(text, names[i]) == 0) {
@@ -272,7 +274,7 @@ read_fill(const char *text, SdeFill *fill, GError **error)
         return true;
     }
     g_set_error(error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE,
-                "--fill is '%s', expected original, smooth or noise", text);
+                "--fill is '%s', expected model, smooth, original or noise", text);
     return false;
 }
 
@@ -331,13 +333,13 @@ is_given(double value)
 static bool
 read_sampling(const Raw *raw, SdeSampling *sampling, GError **error)
 {
-    *sampling = (SdeSampling) {.n_steps = raw->steps,
-                               .strength = is_given(raw->strength) ? raw->strength
-                                                                   : sampling->strength,
-                               .eta = raw->eta,
-                               .tile_size = raw->tile,
-                               .tile_overlap = raw->overlap,
-                               .max_side = raw->max_side};
+    *sampling = (SdeSampling) {
+        .n_steps = raw->steps != NOT_GIVEN ? raw->steps : sampling->n_steps,
+        .strength = is_given(raw->strength) ? raw->strength : sampling->strength,
+        .eta = raw->eta,
+        .tile_size = raw->tile,
+        .tile_overlap = raw->overlap,
+        .max_side = raw->max_side};
     return raw->sampler == NULL ||
            sde_sampler_from_name(raw->sampler, &sampling->sampler, error);
 }
@@ -399,6 +401,7 @@ read_values(Raw *raw, SdeOptions *options, GError **error)
     options->style = g_steal_pointer(&raw->style);
     options->names = g_steal_pointer(&raw->names);
     options->quiet = raw->quiet;
+    options->steps_given = raw->steps != NOT_GIVEN;
     options->n_threads = raw->threads;
     return check_names(options->command, options->names, error) &&
            check_strength(raw, error) && check_threads(raw, error) &&
@@ -450,7 +453,7 @@ parse_command(SdeCommand command, int argc, char **argv, GError **error)
                        .luminance = 1.0,
                        .color = 1.0,
                        .guidance = 1.0,
-                       .steps = 12,
+                       .steps = NOT_GIVEN,
                        .resample = 1,
                        .reps = 5};
 

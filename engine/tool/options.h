@@ -21,6 +21,7 @@ typedef struct {
     char *mask;   /* nullable */
     char *style;  /* nullable */
     bool quiet;
+    bool steps_given; /* else what suits the model counts, not the params' n_steps */
     uint64_t seed;
     int n_threads;
     size_t memory_limit;

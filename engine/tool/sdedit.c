@@ -108,14 +108,22 @@ job_compute(Job *job, const SdeOptions *options, GError **error)
     const SdeImage *source = &job->picture->image;
     const SdeMask *mask = job->mask.levels != NULL ? &job->mask : NULL;
     SdeRestyleParams restyle = options->restyle;
+    SdeInpaintParams inpaint = options->inpaint;
 
+    if (!options->steps_given) {
+        SdeModelInfo info;
+
+        sde_model_get_info(job->model, &info);
+        inpaint.sampling.n_steps = info.inpaint_steps;
+        restyle.sampling.n_steps = info.restyle_steps;
+    }
     switch (options->command) {
     case SDE_COMMAND_DENOISE:
         return sde_denoise(job->model, source, mask, &options->denoise, &job->run,
                            &job->result, error);
     case SDE_COMMAND_INPAINT:
-        return sde_inpaint(job->model, source, mask, &options->inpaint, &job->run,
-                           &job->result, error);
+        return sde_inpaint(job->model, source, mask, &inpaint, &job->run, &job->result,
+                           error);
     default:
         break;
     }

@@ -11,6 +11,7 @@ import math
 import numpy as np
 import torch
 from PIL import Image
+from scipy.ndimage import distance_transform_edt
 from torch.nn import functional as F
 
 from .levels import MAX_ANGLE, NONE_CLASS, filling
@@ -128,7 +129,11 @@ def angle_map(task, rng, x):
     if task == 1:
         high = rng.random() < 0.5
         angle = rng.uniform(0.85 if high else 0.02, 1) * MAX_ANGLE
-        return torch.from_numpy(random_hole(rng, size)).float()[None] * angle
+        hole = random_hole(rng, size)
+        share = hole.astype(np.float32)
+        if not high and rng.random() < 0.6:  # deeper pixels know less
+            share = np.minimum(distance_transform_edt(hole) / rng.uniform(2, 16), 1)
+        return torch.from_numpy(share).float()[None] * angle
     if task == 2:  # SDEdit starts at 0.3 to 0.6 of the timesteps
         far = rng.random() < 0.2
         return full * rng.uniform(*((0.65, 1) if far else (0.08, 0.65))) * MAX_ANGLE

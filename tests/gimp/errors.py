@@ -187,7 +187,7 @@ def interactive_without_a_display():
 def numbers_out_of_range_do_not_run_as_given():
     procedure = Gimp.get_pdb().lookup_procedure("plug-in-sdedit-inpaint")
     for name, absurd in (
-        ("steps", 0), ("steps", 100000), ("strength", 7.5), ("strength", -1.0),
+        ("steps", -1), ("steps", 100000), ("strength", 7.5), ("strength", -1.0),
         ("seed", -2), ("grow", -1), ("feather", 99999), ("context", -4), ("eta", 2.0),
         ("threads", -1), ("memory", -5), ("tile-size", -8), ("resample", 0)):
         spec = procedure.find_argument(name)

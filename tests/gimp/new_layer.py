@@ -218,7 +218,7 @@ def values_used_stay_with_the_layer():
     parasite = result.get_parasite("sdedit-parameters")
     text = bytes(parasite.get_data()).decode()
     assert parasite.is_persistent()
-    for line in ("procedure=plug-in-sdedit-inpaint", "seed=99", "steps=3", "fill=smooth"):
+    for line in ("procedure=plug-in-sdedit-inpaint", "seed=99", "steps=3", "fill=model"):
         assert line in text, text
 
 
@@ -275,7 +275,7 @@ def scripts_leave_the_users_last_values_alone():
     inpaint(image, layer, steps=3, seed=21)
     last = Gimp.RunMode.WITH_LAST_VALS
     result, seed = run("inpaint", image, [layer], run_mode=last)
-    assert result.get_name() == f"Inpaint (seed {seed}, 12 steps)", result.get_name()
+    assert result.get_name() == f"Inpaint (seed {seed}, 4 steps)", result.get_name()
 
 
 done()

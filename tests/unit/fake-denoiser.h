@@ -19,8 +19,9 @@ typedef struct {
     int n_calls;
     size_t n_pixels; /* over all calls */
     float lowest_theta, highest_theta;
-    SdeDenoiserInput last; /* its pointers have expired */
-    float last_x;          /* its first value */
+    float least_theta, most_theta; /* of the last call; the least above 0 */
+    SdeDenoiserInput last;         /* its pointers have expired */
+    float last_x;                  /* its first value */
     GCancellable *cancel_at_call_2;
 } FakeDenoiser;
 
@@ -52,12 +53,17 @@ fake_run(SdeDenoiser *base, const SdeDenoiserInput *input, float *x0,
     self->n_pixels += n;
     self->last = *input;
     self->last_x = input->x[0];
+    self->least_theta = 10.0f;
+    self->most_theta = 0.0f;
     for (size_t i = 0; i < n; i++) {
         float angle = input->theta != NULL ? input->theta[i] : input->theta_max;
         double keep = cos((double) angle), noise = sin((double) angle);
         double gain = keep * v / MAX(keep * keep * v + noise * noise, 1e-12);
 
         g_assert_cmpfloat(angle, <=, input->theta_max);
+        self->most_theta = MAX(self->most_theta, angle);
+        self->least_theta =
+            angle > 0.0f ? MIN(self->least_theta, angle) : self->least_theta;
         self->lowest_theta = MIN(self->lowest_theta, angle);
         self->highest_theta = MAX(self->highest_theta, angle);
         for (size_t c = 3 * i; c < 3 * i + 3; c++) {

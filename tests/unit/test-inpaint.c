@@ -41,6 +41,7 @@ set_up(Fixture *fixture, const void *level_map)
     fake_init(&fixture->fake, fixture->schedule, level_map != NULL);
     fixture->task = fake_task(&fixture->fake);
     fixture->params = (SdeInpaintParams) SDE_INPAINT_PARAMS_INIT;
+    fixture->params.fill = SDE_FILL_SMOOTH;
     fixture->params.sampling.n_steps = 5;
     fixture->params.sampling.strength = 1.0;
     set_picture(fixture, 150, 110, (SdeRect) {60, 40, 25, 20});
@@ -303,6 +304,41 @@ assert_untouched(Fixture *fixture)
     }
 }
 
+/* One evaluation at full noise gives the mean, whatever the strength. */
+static void
+test_the_model_fills_with_its_mean(Fixture *fixture, const void *level_map)
+{
+    fixture->params.fill = SDE_FILL_MODEL;
+    fixture->params.sampling.strength = 0.1;
+    fixture->params.sampling.n_steps = 1;
+    run_well(fixture);
+    g_assert_cmpint(fixture->fake.n_calls, ==, 1);
+    g_assert_cmpfloat(fixture->fake.highest_theta, >, 1.5f);
+    for (int y = 40; y < 60; y++) {
+        for (int x = 60; x < 85; x++) {
+            /* the schedule ends with a trace of signal, x of the last angle with it */
+            assert_near((double) test_pixel(&fixture->result, x, y)[0], 0.625, 0.01);
+        }
+    }
+    assert_outside_is_kept(fixture, 0);
+}
+
+/* After the mean the walk begins at t0, in full only deep in the hole. */
+static void
+test_depth_grades_what_follows_the_mean(Fixture *fixture, const void *level_map)
+{
+    double theta = sde_schedule_theta_at(fixture->schedule, 499.0);
+
+    set_picture(fixture, 150, 110, (SdeRect) {40, 30, 50, 50});
+    fixture->params.fill = SDE_FILL_MODEL;
+    fixture->params.sampling.strength = 0.5;
+    fixture->params.sampling.n_steps = 2;
+    run_well(fixture);
+    g_assert_cmpint(fixture->fake.n_calls, ==, 2);
+    assert_near((double) fixture->fake.most_theta, theta, 1e-3);
+    assert_near((double) fixture->fake.least_theta, theta / 10.0, 1e-3);
+}
+
 /* A denoiser that believes its first guess alone returns it, and what continues a ramp
  * is the ramp; in one tile or in many. */
 static void
@@ -398,6 +434,8 @@ main(int argc, char **argv)
     ADD("evaluations", yes, test_steps_are_the_evaluations);
     ADD("resampling", NULL, test_resampling_multiplies_the_evaluations);
     ADD("known", yes, test_known_pixels_are_at_level_0);
+    ADD("mean", yes, test_the_model_fills_with_its_mean);
+    ADD("depth", yes, test_depth_grades_what_follows_the_mean);
     ADD("first-guess", yes, test_the_first_guess_continues_what_is_known);
     ADD("tiles", yes, test_a_pointwise_result_does_not_depend_on_the_tiles);
     ADD("far-holes", yes, test_far_holes_are_both_filled);

@@ -228,7 +228,7 @@ test_numbers_out_of_range_are_named(Fixture *fixture, const void *data)
     ASSERT_INPAINT_NUMBER_FAILS(sampling.tile_size, -1, "tile size");
     ASSERT_INPAINT_NUMBER_FAILS(sampling.tile_overlap, -1, "tile overlap");
     ASSERT_INPAINT_NUMBER_FAILS(sampling.max_side, -1, "largest side");
-    ASSERT_INPAINT_NUMBER_FAILS(fill, (SdeFill) 3, "fill is 3");
+    ASSERT_INPAINT_NUMBER_FAILS(fill, (SdeFill) 4, "fill is 4");
     ASSERT_INPAINT_NUMBER_FAILS(context, -1, "context");
     ASSERT_INPAINT_NUMBER_FAILS(grow, 5000, "grow");
     ASSERT_INPAINT_NUMBER_FAILS(feather, -2, "feather");
