@@ -25,11 +25,12 @@
 #define MAX_THREADS   256
 #define MAX_GUIDANCE  100.0
 #define CLOCK_SECONDS 0.3 /* an estimate of the time left needs this much of a past */
-/* Known pixels that are clean from the first step on need few (tests/bench/HISTORY.md);
+/* Known pixels that are clean from the first step on need few (models/HISTORY.md);
  * projected ones as many as DiffPIR (2023) takes. */
 #define LEVEL_MAP_INPAINT_STEPS 4
 #define INPAINT_STEPS           20
 #define RESTYLE_STEPS           12
+#define RESTYLE_GUIDANCE        4.0 /* below 3 styles resemble each other */
 
 struct _SdeModel {
     gatomicrefcount n_refs;
@@ -187,6 +188,7 @@ sde_model_get_info(const SdeModel *model, SdeModelInfo *info)
         .inpaint_steps =
             model->bundle->level_map ? LEVEL_MAP_INPAINT_STEPS : INPAINT_STEPS,
         .restyle_steps = RESTYLE_STEPS,
+        .restyle_guidance = model->bundle->none_class >= 0 ? RESTYLE_GUIDANCE : 1.0,
     };
 }
 

@@ -58,7 +58,9 @@ typedef struct {
     int size_multiple; /* tiles are multiples of this many pixels of the picture */
     int n_styles;      /* class labels without the "none" class; 0: none */
     int default_style; /* -1: none */
-    int inpaint_steps, restyle_steps; /* n_steps that suit this kind of model */
+    /* n_steps and guidance that suit this kind of model */
+    int inpaint_steps, restyle_steps;
+    double restyle_guidance;
 } SdeModelInfo;
 void sde_model_get_info(const SdeModel *model, SdeModelInfo *info);
 /* 0 <= style < n_styles; a name always exists ("3" when the folder has no names). */
@@ -167,7 +169,7 @@ typedef struct {
     double keep_color; /* 0..1: hold the source's coarse colours */
 } SdeRestyleParams;
 #define SDE_RESTYLE_PARAMS_INIT \
-    {.sampling = SDE_SAMPLING_INIT(12, 0.4), .style = -1, .guidance = 1}
+    {.sampling = SDE_SAMPLING_INIT(12, 0.5), .style = -1, .guidance = 1}
 
 /* `result` is the caller's memory, has the size of `source`, may not overlap it, and is
  * written only on success. Outside the (grown, feathered) mask it equals `source` bit

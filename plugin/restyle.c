@@ -14,7 +14,7 @@ static const char *const further_arguments[] = {
 static void
 add_arguments(GimpProcedure *procedure)
 {
-    sde_arguments_add_sampling(procedure, 0.4,
+    sde_arguments_add_sampling(procedure, 0.5,
                                _("How far to go: 0 changes nothing, 1 keeps nothing of "
                                  "the picture"));
     gimp_procedure_add_string_argument(procedure, "style", _("_In the style of"),
@@ -24,8 +24,8 @@ add_arguments(GimpProcedure *procedure)
     gimp_procedure_add_double_argument(
         procedure, "guidance", _("_Guidance"),
         _("How strongly to push towards the style; 1 does not push and takes half the "
-          "time"),
-        0, 20, 1, G_PARAM_READWRITE);
+          "time, 0 leaves it to the model"),
+        0, 20, 0, G_PARAM_READWRITE);
     sde_arguments_add_share(procedure, "keep-color", _("_Keep colors"),
                             _("How firmly the coarse colors of the picture are held"),
                             0);
@@ -60,6 +60,9 @@ compute(SdeJob *job, SdeModel *model, GError **error)
     sde_model_get_info(model, &info);
     if (params->sampling.n_steps == 0) {
         params->sampling.n_steps = info.restyle_steps;
+    }
+    if (params->guidance <= 0.0) {
+        params->guidance = info.restyle_guidance;
     }
 
     if (job->style != NULL && job->style[0] != '\0') {

@@ -86,7 +86,7 @@ add_run_options(GOptionContext *context, Raw *raw)
         {"model", 0, 0, G_OPTION_ARG_FILENAME, &raw->model,
          "Model folder in diffusers format (default: the one that comes along)", "DIR"},
         {"strength", 0, 0, G_OPTION_ARG_DOUBLE, &raw->strength,
-         "How much may change, 0 to 1 (denoise: 1, inpaint: 0.5, restyle: 0.4)", "X"},
+         "How much may change, 0 to 1 (denoise: 1, inpaint: 0.5, restyle: 0.5)", "X"},
         {"seed", 0, 0, G_OPTION_ARG_STRING, &raw->seed,
          "Same seed, same picture (default: 0)", "N"},
         {"threads", 0, 0, G_OPTION_ARG_INT, &raw->threads,
@@ -169,7 +169,9 @@ add_restyle_options(GOptionContext *context, Raw *raw)
         {"style", 0, 0, G_OPTION_ARG_STRING, &raw->style,
          "One of the model's styles (see 'sdedit info')", "NAME"},
         {"guidance", 0, 0, G_OPTION_ARG_DOUBLE, &raw->guidance,
-         "Push towards the style; above 1 a step costs two evaluations", "X"},
+         "Push towards the style (default: what suits the model); other than 1 a step "
+         "costs two evaluations",
+         "X"},
         {"keep-color", 0, 0, G_OPTION_ARG_DOUBLE, &raw->keep_color,
          "Hold the picture's coarse colours, 0 to 1 (default: 0)", "X"},
         {"mask", 0, 0, G_OPTION_ARG_FILENAME, &raw->mask, "Only where this is white",
@@ -378,7 +380,9 @@ read_tasks(const Raw *raw, SdeOptions *options, GError **error)
     options->inpaint.n_resample = raw->resample;
     options->inpaint.match_colors = raw->match_colors;
     options->restyle = (SdeRestyleParams) SDE_RESTYLE_PARAMS_INIT;
-    options->restyle.guidance = raw->guidance;
+    if (is_given(raw->guidance)) {
+        options->restyle.guidance = raw->guidance;
+    }
     options->restyle.keep_color = raw->keep_color;
     *denoise =
         (SdeDenoiseParams) {.strength = is_given(raw->strength) ? raw->strength : 1.0,
@@ -402,6 +406,7 @@ read_values(Raw *raw, SdeOptions *options, GError **error)
     options->names = g_steal_pointer(&raw->names);
     options->quiet = raw->quiet;
     options->steps_given = raw->steps != NOT_GIVEN;
+    options->guidance_given = is_given(raw->guidance);
     options->n_threads = raw->threads;
     return check_names(options->command, options->names, error) &&
            check_strength(raw, error) && check_threads(raw, error) &&
@@ -452,7 +457,7 @@ parse_command(SdeCommand command, int argc, char **argv, GError **error)
                        .memory = NOT_GIVEN,
                        .luminance = 1.0,
                        .color = 1.0,
-                       .guidance = 1.0,
+                       .guidance = NOT_GIVEN,
                        .steps = NOT_GIVEN,
                        .resample = 1,
                        .reps = 5};

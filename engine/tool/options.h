@@ -21,7 +21,8 @@ typedef struct {
     char *mask;   /* nullable */
     char *style;  /* nullable */
     bool quiet;
-    bool steps_given; /* else what suits the model counts, not the params' n_steps */
+    /* else what suits the model counts, not what the params have */
+    bool steps_given, guidance_given;
     uint64_t seed;
     int n_threads;
     size_t memory_limit;

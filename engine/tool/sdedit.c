@@ -110,12 +110,15 @@ job_compute(Job *job, const SdeOptions *options, GError **error)
     SdeRestyleParams restyle = options->restyle;
     SdeInpaintParams inpaint = options->inpaint;
 
-    if (!options->steps_given) {
-        SdeModelInfo info;
+    SdeModelInfo info;
 
-        sde_model_get_info(job->model, &info);
+    sde_model_get_info(job->model, &info);
+    if (!options->steps_given) {
         inpaint.sampling.n_steps = info.inpaint_steps;
         restyle.sampling.n_steps = info.restyle_steps;
+    }
+    if (!options->guidance_given) {
+        restyle.guidance = info.restyle_guidance;
     }
     switch (options->command) {
     case SDE_COMMAND_DENOISE:
