@@ -1,0 +1,143 @@
+"""Filling holes: every kind of hole in every photo, by every method.
+
+What is known must come back bit for bit, so the known pixels are compared exactly. The
+hole is black in what the methods get.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from . import holes, metrics, report
+from .method import best_setting, probe, say, timed
+from .noise import describe_settings
+from .pictures import to_8_bit
+from .sheets import PIECE
+
+N_SEARCHED = 3  # photos on which the settings are searched
+
+
+@dataclass
+class Case:
+    photo: np.ndarray
+    damaged: np.ndarray  # the hole is black
+    hole: np.ndarray
+
+
+@dataclass
+class Result:
+    psnr: float
+    ssim: float
+    texture: float
+    seam: float
+    outside: float
+    seconds: float
+
+
+def make_case(photo, kind, seed):
+    hole = holes.make_hole(kind, *photo.shape[:2], seed)
+    return Case(photo, np.where(hole[..., None], 0, photo).astype(np.float32), hole)
+
+
+def score(picture, case):
+    return metrics.psnr(picture, case.photo, case.hole)
+
+
+def rate(picture, case, seconds):
+    return Result(
+        psnr=score(picture, case),
+        ssim=metrics.ssim(picture, case.photo, case.hole),
+        texture=metrics.texture_error(picture, case.photo, case.hole),
+        seam=metrics.seam(picture, case.photo, case.hole),
+        outside=metrics.change_outside(picture, case.photo, case.hole),
+        seconds=seconds,
+    )
+
+
+def piece_around(hole):
+    """Where a sheet's piece begins, so that it shows the hole."""
+    middle = (int(places.mean()) - PIECE // 2 for places in np.nonzero(hole))
+    return [max(0, min(m, size - PIECE)) for m, size in zip(middle, hole.shape)]
+
+
+def run_kind(kind, methods, cases, sheets):
+    """({method: results}, {method: setting that won}) for one kind of hole."""
+    results, won = {"the photo itself": []}, {}
+    for i, case in enumerate(cases):
+        box = piece_around(case.hole)
+        sheets.add(f"inpaint {kind}", i, "photo", case.photo, box)
+        shown = np.where(case.hole[..., None], 1, case.photo)
+        sheets.add(f"inpaint {kind}", i, "hole", shown, box)
+        results["the photo itself"].append(rate(case.photo, case, 0.0))
+    for method in methods:
+        say(f"{kind}: {method.name}")
+        won[method.name] = best_setting(method, cases[:N_SEARCHED], score)
+        results[method.name] = []
+        for i, case in enumerate(cases):
+            picture, seconds = timed(method, case, won[method.name])
+            picture = to_8_bit(picture)
+            results[method.name].append(rate(picture, case, seconds))
+            box = piece_around(case.hole)
+            sheets.add(f"inpaint {kind}", i, method.name, picture, box)
+    return results, won
+
+
+def averages(scores, name, figure):
+    """The mean of a figure of each kind of hole."""
+    return [
+        report.mean(getattr(result, figure) for result in by_method[name])
+        for by_method in scores.values()
+    ]
+
+
+def fidelity_table(scores, names):
+    """PSNR and SSIM in the hole; what changed outside; seconds."""
+    psnrs = [averages(scores, name, "psnr") for name in names]
+    rows = [
+        [f"{psnr:.2f} / {ssim:.3f}" for psnr, ssim in zip(line, averages(scores, name, "ssim"))]
+        for name, line in zip(names, psnrs)
+    ]
+    report.best_in_bold(rows, psnrs)
+    for name, row in zip(names, rows):
+        everything = [result for by in scores.values() for result in by[name]]
+        outside = max(result.outside for result in everything)
+        row.insert(0, name)
+        row.append(f"{outside:.0f}")
+        row.append(f"{report.mean(r.seconds for r in everything):.1f}")
+    return report.table(["PSNR / SSIM in the hole", *scores, "outside", "s"], rows)
+
+
+def looks_table(scores, names):
+    """Texture error and seam."""
+    textures = [averages(scores, name, "texture") for name in names]
+    rows = [
+        [f"{t:.2f} / {s:.2f}" for t, s in zip(line, averages(scores, name, "seam"))]
+        for name, line in zip(names, textures)
+    ]
+    report.best_in_bold(rows[1:], textures[1:], better=min)
+    rows = [[name, *row] for name, row in zip(names, rows)]
+    return report.table(["texture error / seam", *scores], rows)
+
+
+def inpaint(photos, methods, sheets):
+    """The text of the tables, the methods left out, and by how much ours broke the rule."""
+    tiny = make_case(photos[0][1][:32, :32], "scratches", 0)
+    methods, skipped = probe(methods, tiny)
+    scores, won = {}, {}
+    for kind in holes.KINDS:
+        cases = [make_case(p, kind, seed) for seed, (_, p) in enumerate(photos)]
+        scores[kind], won[kind] = run_kind(kind, methods, cases, sheets)
+    names = [method.name for method in methods]
+    text = fidelity_table(scores, names) + "\n\n"
+    text += looks_table(scores, ["the photo itself", *names])
+    text += "\n\nSettings that won, column by column:\n\n" + describe_settings(won)
+    return text, skipped, broken_rule(scores, methods)
+
+
+def broken_rule(scores, methods):
+    """The largest change that our engine made outside of a hole; it must be 0."""
+    ours = [method.name for method in methods if method.ours]
+    return max(
+        (r.outside for by in scores.values() for name in ours for r in by[name]),
+        default=0.0,
+    )

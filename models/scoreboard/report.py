@@ -1,0 +1,63 @@
+"""Markdown tables, and their place in a file: between two comments that name the task.
+
+    <!-- scoreboard: denoise -->
+    ... is replaced whole ...
+    <!-- /scoreboard: denoise -->
+"""
+
+import math
+from pathlib import Path
+
+
+def cell(value, digits=2):
+    if isinstance(value, str):
+        return value
+    return "∞" if value == math.inf else f"{value:.{digits}f}"
+
+
+def table(head, rows):
+    """Lines of a markdown table; the cells are texts."""
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def best_in_bold(rows, values, better=max):
+    """Mark the best cell of each column; `values` are the numbers, None for no part."""
+    for column in range(len(rows[0])):
+        numbers = [line[column] for line in values]
+        candidates = [number for number in numbers if number is not None]
+        if not candidates:
+            continue
+        best = better(candidates)
+        for line, number in zip(rows, numbers):
+            if number == best:
+                line[column] = f"**{line[column]}**"
+
+
+def mean(values):
+    values = list(values)
+    return sum(values) / len(values)
+
+
+def processor():
+    """The name of the processor, as times mean nothing without it."""
+    for line in Path("/proc/cpuinfo").read_text().splitlines():
+        if line.startswith("model name"):
+            return line.split(":", 1)[1].strip()
+    return "an unknown processor"
+
+
+def markers(task):
+    return f"<!-- scoreboard: {task} -->", f"<!-- /scoreboard: {task} -->"
+
+
+def replace_section(file, task, text):
+    """Put `text` between the task's markers of a markdown file."""
+    whole = Path(file).read_text(encoding="utf-8")
+    start, end = markers(task)
+    if whole.count(start) != 1 or whole.count(end) != 1:
+        raise SystemExit(f"{file}: expected the lines '{start}' and '{end}' once each")
+    before, rest = whole.split(start)
+    after = rest.split(end)[1]
+    text = f"{before}{start}\n\n{text.strip()}\n\n{end}{after}"
+    Path(file).write_text(text, encoding="utf-8")
