@@ -78,7 +78,10 @@ def methods_of(task, args):
         methods = engine.inpainters(sdedit, args.model) + inpainters.peers()
     else:
         methods = engine.denoisers(sdedit, args.model) + denoisers.peers()
-    return [m for m in methods if args.only is None or args.only in m.name]
+    chosen = [m for m in methods if args.only is None or args.only in m.name]
+    if not chosen:
+        raise SystemExit(f"no method of {task} has '{args.only}' in its name")
+    return chosen
 
 
 def conditions_of(task, args, photos):

@@ -3,7 +3,8 @@
 A photo is taken back to what a sensor would have counted, exposed with noise, and
 developed again:
 
-1. The sRGB curve and the tone curve are undone, the white balance divided out.
+1. The sRGB curve and the tone curve are undone, the white balance divided out; lens and
+   low-pass filter blur by 0.7 pixels.
 2. A Bayer mosaic (RGGB) keeps one colour of each pixel.
 3. Photons are counted: Poisson noise in linear light. At base sensitivity (ISO 100) a
    pixel holds 30,000 electrons, at ISO n 100/n of that. Reading adds 3 electrons of
@@ -22,13 +23,14 @@ from dataclasses import dataclass
 
 import numpy as np
 from PIL import Image
-from scipy.ndimage import convolve
+from scipy.ndimage import convolve, gaussian_filter
 
 from .pictures import from_bytes, to_8_bit, to_bytes
 
 FULL_WELL = 30_000  # electrons at ISO 100
 READ_NOISE = 3  # electrons
 RAW_LEVELS = 4095
+LENS_BLUR = 0.7  # pixels, standard deviation
 BLACK_LEVEL = 256
 STRENGTHS = (800, 3200, 12800, 51200)  # ISO
 
@@ -78,7 +80,8 @@ def undo_tone_curve(y, contrast):
 def to_sensor(photo, development):
     """Linear light as it falls on the sensor, 0..1 of what a pixel can hold."""
     linear = srgb_to_linear(undo_tone_curve(photo, development.contrast))
-    return linear / (development.red, 1, development.blue)
+    balanced = linear / (development.red, 1, development.blue)
+    return gaussian_filter(balanced, (LENS_BLUR, LENS_BLUR, 0))
 
 
 def mosaic(sensor):

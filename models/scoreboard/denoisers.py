@@ -17,7 +17,7 @@ SHRINKAGE = (
     *(("VisuShrink", factor) for factor in (0.2, 0.3, 0.45)),
 )
 SMOOTHNESS = (  # of G'MIC: of the picture in which patches are compared
-    *((0, factor) for factor in (0.5, 0.6, 0.75, 1.0)),
+    *((0, factor) for factor in (0.5, 0.6, 0.75, 1.0, 1.4)),
     *((1, factor) for factor in (0.2, 0.3, 0.4, 0.6)),
 )
 

@@ -10,7 +10,6 @@ import numpy as np
 
 from . import holes, metrics, report
 from .method import best_setting, probe, say, timed
-from .noise import describe_settings
 from .pictures import to_8_bit
 from .sheets import PIECE
 
@@ -93,9 +92,10 @@ def averages(scores, name, figure):
 def fidelity_table(scores, names):
     """PSNR and SSIM in the hole; what changed outside; seconds."""
     psnrs = [averages(scores, name, "psnr") for name in names]
+    ssims = [averages(scores, name, "ssim") for name in names]
     rows = [
-        [f"{psnr:.2f} / {ssim:.3f}" for psnr, ssim in zip(line, averages(scores, name, "ssim"))]
-        for name, line in zip(names, psnrs)
+        [f"{psnr:.2f} / {ssim:.3f}" for psnr, ssim in zip(*lines)]
+        for lines in zip(psnrs, ssims)
     ]
     report.best_in_bold(rows, psnrs)
     for name, row in zip(names, rows):
@@ -110,9 +110,10 @@ def fidelity_table(scores, names):
 def looks_table(scores, names):
     """Texture error and seam."""
     textures = [averages(scores, name, "texture") for name in names]
+    seams = [averages(scores, name, "seam") for name in names]
     rows = [
-        [f"{t:.2f} / {s:.2f}" for t, s in zip(line, averages(scores, name, "seam"))]
-        for name, line in zip(names, textures)
+        [f"{texture:.2f} / {seam:.2f}" for texture, seam in zip(*lines)]
+        for lines in zip(textures, seams)
     ]
     report.best_in_bold(rows[1:], textures[1:], better=min)
     rows = [[name, *row] for name, row in zip(names, rows)]
@@ -120,7 +121,7 @@ def looks_table(scores, names):
 
 
 def inpaint(photos, methods, sheets):
-    """The text of the tables, the methods left out, and by how much ours broke the rule."""
+    """The tables as text, the methods left out, and what ours changed outside holes."""
     tiny = make_case(photos[0][1][:32, :32], "scratches", 0)
     methods, skipped = probe(methods, tiny)
     scores, won = {}, {}
@@ -130,7 +131,7 @@ def inpaint(photos, methods, sheets):
     names = [method.name for method in methods]
     text = fidelity_table(scores, names) + "\n\n"
     text += looks_table(scores, ["the photo itself", *names])
-    text += "\n\nSettings that won, column by column:\n\n" + describe_settings(won)
+    text += report.describe_settings(won)
     return text, skipped, broken_rule(scores, methods)
 
 

@@ -10,6 +10,7 @@ from .pictures import from_bytes, to_bytes
 
 RADII = (2, 4, 8)  # pixels
 PATCHES = (7, 11)  # pixels
+DIFFUSIONS = (0, 2)  # isotropic, edge-guided; the Delaunay-guided one yields NaN at times
 
 
 def neighbours(index):
@@ -82,16 +83,16 @@ def gmic(words):
     return run
 
 
-def pde(setting):
-    return ["-inpaint_pde[0]", "[1],75%,1,20"]
+def pde(diffusion):
+    return ["-inpaint_pde[0]", f"[1],75%,{diffusion},20"]
 
 
 def matchpatch(patch):
     return ["-inpaint_matchpatch[0]", f"[1],0,{patch},10,5,1"]
 
 
-def patch_copy(patch):
-    return ["-inpaint[0]", f"[1],{patch},16,0.1,1.2,0,0.05,10"]
+def copied_patches(patch):
+    return ["-inpaint[0]", f"[1],{patch},22,0.5,1,{patch},0"]
 
 
 def peers():
@@ -100,7 +101,7 @@ def peers():
         Method("OpenCV Telea", opencv("INPAINT_TELEA"), RADII),
         Method("OpenCV Navier-Stokes", opencv("INPAINT_NS"), RADII),
         Method("scikit-image biharmonic", biharmonic),
-        Method("G'MIC inpaint_pde", gmic(pde)),
+        Method("G'MIC inpaint_pde", gmic(pde), DIFFUSIONS),
         Method("G'MIC inpaint_matchpatch", gmic(matchpatch), PATCHES),
-        Method("G'MIC inpaint (patches)", gmic(patch_copy), PATCHES),
+        Method("G'MIC inpaint (patches)", gmic(copied_patches), PATCHES),
     ]

@@ -6,6 +6,7 @@ off, so that the seconds are those of the work.
 """
 
 import os
+import re
 import resource
 import subprocess
 import sys
@@ -106,7 +107,8 @@ def run_program(*words):
     except FileNotFoundError as error:
         raise Unavailable(f"{words[0]} is not installed") from error
     if done.returncode != 0:
-        last = done.stderr.strip().splitlines()[-1:] or ["no message"]
+        plain = re.sub(r"\x1b\[[0-9;]*m", "", done.stderr)
+        last = plain.strip().splitlines()[-1:] or ["no message"]
         raise RuntimeError(f"{words[0]} failed: {last[0]}")
 
 

@@ -113,22 +113,6 @@ def make_table(scores, columns, count_worse):
     return report.table(["", *columns, "s/MP"], rows)
 
 
-def describe_settings(won):
-    """Which setting won where, for the methods that have a choice."""
-    lines = []
-    for name in next(iter(won.values())):
-        chosen = [by_method[name] for by_method in won.values()]
-        if any(setting is not None for setting in chosen):
-            lines.append(f"* {name}: " + "; ".join(map(say_setting, chosen)))
-    return "\n".join(lines)
-
-
-def say_setting(setting):
-    if isinstance(setting, tuple):
-        return " ".join(map(str, setting))
-    return str(setting)
-
-
 def run(conditions, methods, sheets, count_worse=False):
     """The text of a table; `conditions` maps file-like names to (column, cases)."""
     tiny = next(iter(conditions.values()))[1][0]
@@ -138,10 +122,7 @@ def run(conditions, methods, sheets, count_worse=False):
     for name, (_, cases) in conditions.items():
         scores[name], won[name] = run_condition(name, methods, cases, sheets)
     columns = [column for column, _ in conditions.values()]
-    text = make_table(scores, columns, count_worse)
-    settings = describe_settings(won)
-    if settings:
-        text += "\n\nSettings that won, column by column:\n\n" + settings
+    text = make_table(scores, columns, count_worse) + report.describe_settings(won)
     return text, skipped
 
 

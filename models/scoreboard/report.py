@@ -5,14 +5,7 @@
     <!-- /scoreboard: denoise -->
 """
 
-import math
 from pathlib import Path
-
-
-def cell(value, digits=2):
-    if isinstance(value, str):
-        return value
-    return "∞" if value == math.inf else f"{value:.{digits}f}"
 
 
 def table(head, rows):
@@ -37,6 +30,24 @@ def best_in_bold(rows, values, better=max):
 def mean(values):
     values = list(values)
     return sum(values) / len(values)
+
+
+def describe_settings(won):
+    """Which setting won in which column, for the methods that have a choice."""
+    lines = []
+    for name in next(iter(won.values())):
+        chosen = [by_method[name] for by_method in won.values()]
+        if any(setting is not None for setting in chosen):
+            lines.append(f"* {name}: " + "; ".join(map(say_setting, chosen)))
+    if not lines:
+        return ""
+    return "\n\nSettings that won, column by column:\n\n" + "\n".join(lines)
+
+
+def say_setting(setting):
+    if isinstance(setting, tuple):
+        return " ".join(map(str, setting))
+    return str(setting)
 
 
 def processor():

@@ -41,12 +41,12 @@ class Sheets:
 def draw_sheet(rows):
     """One row a photo, one labelled column a method."""
     labels = list(rows[0])
-    step = PIECE + GAP
+    step = rows[0][labels[0]].shape[0] + GAP
     size = len(labels) * step, LABEL + len(rows) * step
     sheet = Image.new("RGB", size, "white")
     draw = ImageDraw.Draw(sheet)
     for column, label in enumerate(labels):
-        font = fitting_font(draw, label)
+        font = fitting_font(draw, label, step - GAP)
         draw.text((column * step, 2), label, fill="black", font=font)
         for line, row in enumerate(rows):
             piece = Image.fromarray(np.ascontiguousarray(row[label]))
@@ -54,10 +54,10 @@ def draw_sheet(rows):
     return sheet
 
 
-def fitting_font(draw, label):
-    """The largest font, up to 13 pixels, in which a label is no wider than a piece."""
+def fitting_font(draw, label, width):
+    """The largest font, up to 13 pixels, in which a label is no wider than `width`."""
     for size in range(13, 6, -1):
         font = ImageFont.load_default(size=size)
-        if draw.textlength(label, font=font) <= PIECE:
+        if draw.textlength(label, font=font) <= width:
             break
     return font
