@@ -5,10 +5,10 @@
     python3 models/evaluate.py --valid PHOTOS
     python3 models/evaluate.py --task denoise --sheets FOLDER --write MODEL_CARD.md
 
-It runs the tool `sdedit` as users do, on photos that the model never saw; peers that are
-not installed are named and left out. scoreboard/ has the parts: noise.py and filling.py
-say what is measured, metrics.py how, camera.py and holes.py on what damage, and
-denoisers.py and inpainters.py against whom.
+It runs the tool `sdedit` as users do, on photos that the model never saw; peers that
+are not installed are named and left out. scoreboard/ has the parts: noise.py and
+filling.py say what is measured, metrics.py how, camera.py and holes.py on what damage,
+and denoisers.py and inpainters.py against whom.
 """
 
 import argparse
@@ -26,30 +26,30 @@ from scoreboard.sheets import Sheets  # noqa: E402
 TASKS = ("denoise", "camera", "inpaint")
 PHOTOS = Path(__file__).resolve().parents[2] / "shared" / "photos" / "valid"
 SEARCHED = (
-    "The settings of the peers are searched anew for every column on 3 of the photos "
-    "(here with the truth at hand, so the peers are at their best); sdedit has none."
+    "The settings of the peers are searched anew for every column on 3 of the photos, "
+    "with the truth at hand, so the peers are at their best; sdedit has none."
 )
 INTRODUCTIONS = {
     "denoise": (
-        "White Gaussian noise, σ of 0…255. Cells are PSNR in dB / SSIM. “Float” is noise "
-        "as in papers, “8 bit” is clipped and rounded as in a file. The peers are told σ. "
-        "OpenCV knows only 8 bits. " + SEARCHED
+        "White Gaussian noise, σ of 0…255. Cells are PSNR in dB / SSIM. “Float” is "
+        "noise as in papers, handed over as float TIFF; “8 bit” is clipped and rounded "
+        "as in a file. The peers are told σ. OpenCV knows only 8 bits. " + SEARCHED
     ),
     "camera": (
         "Simulated camera noise: Poisson and read noise in linear light, Bayer mosaic, "
-        "white balance, tone curve, JPEG 80–95 (`models/scoreboard/camera.py`); the model "
-        "was trained on another simulation. Cells are PSNR in dB / SSIM, and how many "
-        "photos came out worse than they went in. Nobody tells sdedit the noise level "
-        "where it says “estimated”; all others are told the true mean level of each "
-        "photo. " + SEARCHED
+        "white balance, tone curve, JPEG 80–95 (`models/scoreboard/camera.py`); the "
+        "model was trained on another simulation. Cells are PSNR in dB / SSIM, and how "
+        "many photos came out worse than they went in. Nobody tells sdedit the noise "
+        "level where it says “estimated”; all others are told the true mean level of "
+        "each photo. " + SEARCHED
     ),
     "inpaint": (
-        "Filling holes (`models/scoreboard/holes.py`). The first table has PSNR in dB / "
-        "SSIM in the hole, the largest change outside of it (of 255; it must be 0), and "
-        "seconds for a picture. The second is about looks: the texture error is how far "
-        "local contrast is off, in octaves of detail, as |log2| (0 is right; blur has "
-        "more), the seam is the mean jump over the hole's edge by the photo's own near it "
-        "(`metrics.py`). " + SEARCHED
+        "Filling holes (`models/scoreboard/holes.py`). The first table has PSNR in dB "
+        "/ SSIM in the hole, the largest change outside of it (of 255; it must be 0), "
+        "and seconds for a picture. The second is about looks: the texture error is "
+        "how far local contrast is off, in octaves of detail, as |log2| (0 is right; "
+        "blur has more), the seam is the mean jump over the hole's edge by the photo's own near "
+        "it: about 1 is right (`metrics.py`). " + SEARCHED
     ),
 }
 
@@ -88,9 +88,9 @@ def conditions_of(task, args, photos):
     """What anybody needs to get the same table."""
     command = f"dev/evaluate --task {task} --limit {args.limit} --crop {args.crop}"
     return (
-        f"{len(photos)} photos, the middle {args.crop} × {args.crop} of each. Times are "
-        f"CPU seconds on one thread of {report.processor()}, without the start of the "
-        f"program. Made by `{command}`."
+        f"{len(photos)} photos, the middle {args.crop} × {args.crop} of each. Times "
+        f"are CPU seconds on one thread of {report.processor()}, without the start of "
+        f"the program. Made by `{command}`."
     )
 
 

@@ -12,7 +12,8 @@ import argparse
 import torch
 from PIL import Image
 
-from evaluate import harmonic, make_hole
+from scoreboard.holes import make_hole
+from scoreboard.inpainters import harmonic
 from sdedit_models import folder, sampling, validation
 from sdedit_models.levels import NONE_CLASS
 
@@ -25,16 +26,23 @@ def read_photo(file):
     return torch.nn.functional.interpolate(photo, size=(SIZE, SIZE), mode="area")
 
 
+def fill_smoothly(photo, hole):
+    """The harmonic filling of a photo [1, 3, h, w] in -1..1."""
+    pixels = photo[0].permute(1, 2, 0).numpy()
+    filled = harmonic(pixels, hole[0, 0].bool().numpy())
+    return torch.from_numpy(filled).permute(2, 0, 1)[None]
+
+
 def tiles(net, photo, start, n_steps, guidance):
     yield photo
     y = validation.noisy(photo, 25, 0)
     yield y
     yield validation.denoise(net, y, 25)
-    for kind in ("scratches", "64 px box"):
-        hole = make_hole(kind, SIZE, 1)
+    for kind in ("scratches", "box 64"):
+        hole = torch.from_numpy(make_hole(kind, SIZE, SIZE, 1))[None, None].float()
         yield photo * (1 - hole) + hole
         yield sampling.inpaint(net, photo, hole, n_steps=n_steps)
-        yield sampling.inpaint(net, harmonic(photo, hole), hole, 0.6, n_steps)
+        yield sampling.inpaint(net, fill_smoothly(photo, hole), hole, 0.6, n_steps)
     for label in range(1, NONE_CLASS):
         yield sampling.restyle(net, photo, label, start, n_steps, guidance)
 

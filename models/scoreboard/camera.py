@@ -125,7 +125,7 @@ def through_jpeg(picture, quality, subsampling):
 
 
 def photograph(photo, iso, seed):
-    """(truth, noisy): the photo as this camera would make it, without and with noise."""
+    """(truth, noisy): the photo as the camera makes it, without and with noise."""
     rng = np.random.default_rng([iso, seed])
     development = choose_development(rng)
     light, kept = mosaic(to_sensor(photo.astype(np.float64), development))

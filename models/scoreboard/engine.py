@@ -16,7 +16,7 @@ def find_sdedit(path=None):
     installed = None if path else shutil.which("sdedit")
     if installed:
         return installed
-    raise SystemExit(f"{path or BUILT}: no sdedit there; build it, or say --sdedit PATH")
+    raise SystemExit(f"{path or BUILT}: no sdedit there; build it or give --sdedit")
 
 
 def common(model):

@@ -42,7 +42,8 @@ def text(rng, h, w):
     def paint(draw):
         for y in range(int(rng.integers(2, 12)), h - 16, 28):
             start = int(rng.integers(len(TEXT)))
-            draw.text((4, y), (TEXT[start:] + TEXT * 8)[: w // 7 - 2], fill=1, font=font)
+            line = TEXT[start:] + TEXT * (w // 200 + 1)
+            draw.text((4, y), line[: w // 7 - 2], fill=1, font=font)
 
     return drawn(h, w, paint)
 

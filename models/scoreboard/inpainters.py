@@ -10,7 +10,7 @@ from .pictures import from_bytes, to_bytes
 
 RADII = (2, 4, 8)  # pixels
 PATCHES = (7, 11)  # pixels
-DIFFUSIONS = (0, 2)  # isotropic, edge-guided; the Delaunay-guided one yields NaN at times
+DIFFUSIONS = (0, 2)  # isotropic, edge-guided; 1 (Delaunay) yields NaN at times
 
 
 def neighbours(index):

@@ -113,7 +113,7 @@ def run_program(*words):
 
 
 def through_files(picture, command, suffix, mask=None):
-    """The picture that `command(source, target[, mask])` makes of a picture in files."""
+    """What the command of `command(source, target[, mask])` makes of a picture."""
     with tempfile.TemporaryDirectory() as folder:
         source, target = Path(folder, f"in{suffix}"), Path(folder, f"out{suffix}")
         pictures.write(source, picture)

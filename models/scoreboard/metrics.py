@@ -6,7 +6,8 @@ figures, which are our own and no more than what is said here:
 * `texture_error`: how far the local contrast is from the photo's, octave by octave. It
   knows nothing of shapes: noise of the right strength would pass, blur does not.
 * `seam`: how much more the picture jumps over the edge of the hole than the photo does
-  near it, from pixel to pixel. The photo itself has about 1, a fill that is cut off more.
+  near it, from pixel to pixel. The photo itself has about 1, a fill that is cut off has
+  more, a fill that fades out of its edge has less.
 """
 
 import math
@@ -20,7 +21,7 @@ NEAR = 8  # pixels
 
 
 def psnr(picture, truth, where=None):
-    """PSNR in dB, infinite for equal pictures; `where` [h, w] of bool chooses pixels."""
+    """PSNR in dB, infinite for equal pictures, of all pixels or those of a mask."""
     error = (np.clip(picture, 0, 1).astype(np.float64) - truth) ** 2
     mean = float(error.mean() if where is None else error[where].mean())
     return math.inf if mean == 0 else -10 * math.log10(mean)
@@ -50,7 +51,7 @@ def change_outside(picture, photo, hole):
 
 
 def local_contrast(plane):
-    """Standard deviation of each octave of detail around every pixel, [octave, h, w]."""
+    """Standard deviation of each octave of detail around every pixel."""
     octaves = []
     for k in range(N_OCTAVES):
         coarser = blurred(plane, 2**k)

@@ -1,4 +1,4 @@
-"""Photos and their files: float TIFF where noise leaves 0..1, PNG where a file is 8 bit.
+"""Photos and their files: float TIFF where noise leaves 0..1, PNG for 8 bits.
 
 Programs that are measured get files; libraries get arrays. Both see the same numbers.
 """
@@ -38,7 +38,7 @@ def read(file):
 
 
 def write(file, picture):
-    """Write a float TIFF or an 8-bit PNG; a mask [h, w] of bool becomes black and white."""
+    """Write a float TIFF or an 8-bit PNG; a mask [h, w] becomes black and white."""
     if Path(file).suffix == ".tif":
         import tifffile
 

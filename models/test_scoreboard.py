@@ -1,0 +1,171 @@
+#!/usr/bin/env python3
+"""Tests of the scoreboard: that its figures can fail. A few seconds, no engine needed."""
+
+import contextlib
+import io
+import math
+import sys
+import tempfile
+import unittest
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))
+try:
+    import numpy as np
+
+    from scoreboard import camera, filling, holes, inpainters, metrics, noise, report
+    from scoreboard import sheets
+    from scoreboard.method import Method, best_setting, probe, run_program
+except ImportError as error:
+    if __name__ != "__main__":
+        raise unittest.SkipTest(f"scoreboard: {error.name} is missing") from error
+    print(f"skipped: {error.name} is missing")
+    sys.exit(77)
+
+NO_SHEETS = sheets.Sheets(None, 0)
+
+
+def make_photo(size=64, seed=0):
+    """Smooth colours with some grain, well inside of 0..1."""
+    rng = np.random.default_rng(seed)
+    ramp = np.linspace(0.3, 0.7, size)
+    smooth = np.stack(np.broadcast_arrays(ramp, ramp[:, None], 0.5), axis=2)
+    return (smooth + rng.normal(0, 0.02, smooth.shape)).astype(np.float32)
+
+
+def make_hole(size=64):
+    hole = np.zeros((size, size), bool)
+    hole[20:40, 24:44] = True
+    return hole
+
+
+class Metrics(unittest.TestCase):
+    def setUp(self):
+        self.photo, self.hole = make_photo(), make_hole()
+
+    def test_an_equal_picture_is_perfect(self):
+        self.assertEqual(metrics.psnr(self.photo, self.photo), math.inf)
+        self.assertAlmostEqual(metrics.ssim(self.photo, self.photo), 1)
+        self.assertEqual(metrics.texture_error(self.photo, self.photo, self.hole), 0)
+
+    def test_psnr_of_a_known_error(self):
+        self.assertAlmostEqual(metrics.psnr(self.photo + 0.1, self.photo), 20, places=4)
+        darker = np.where(self.hole[..., None], self.photo - 0.01, self.photo)
+        inside = metrics.psnr(darker, self.photo, self.hole)
+        self.assertAlmostEqual(inside, 40, places=3)
+        self.assertEqual(metrics.psnr(darker, self.photo, ~self.hole), math.inf)
+
+    def test_one_changed_pixel_outside_is_noticed(self):
+        inside, outside = self.photo.copy(), self.photo.copy()
+        inside[30, 30] = 0
+        outside[5, 5, 1] += 1 / 255
+        self.assertEqual(metrics.change_outside(inside, self.photo, self.hole), 0)
+        change = metrics.change_outside(outside, self.photo, self.hole)
+        self.assertAlmostEqual(change, 1, places=3)
+
+    def test_blur_has_a_texture_error_and_a_patch_has_a_seam(self):
+        filled = inpainters.harmonic(self.photo, self.hole)
+        self.assertGreater(metrics.texture_error(filled, self.photo, self.hole), 0.3)
+        patch = np.where(self.hole[..., None], self.photo + 0.2, self.photo)
+        self.assertLess(metrics.seam(self.photo, self.photo, self.hole), 1.5)
+        self.assertGreater(metrics.seam(patch, self.photo, self.hole), 5)
+
+
+class Damage(unittest.TestCase):
+    def test_holes_are_reproducible_and_of_their_kind(self):
+        for kind in holes.KINDS:
+            one, same, other = (holes.make_hole(kind, 256, 192, s) for s in (1, 1, 2))
+            self.assertEqual(one.shape, (256, 192), kind)
+            self.assertTrue(np.array_equal(one, same), kind)
+            self.assertTrue(0 < one.mean() < 0.5, kind)
+            if kind != "border":  # there are only four of these
+                self.assertFalse(np.array_equal(one, other), kind)
+        self.assertEqual(holes.make_hole("box 64", 256, 192, 3).sum(), 64 * 64)
+        self.assertTrue(0.29 < holes.make_hole("irregular", 256, 256, 3).mean() < 0.41)
+
+    def test_a_camera_makes_more_noise_at_a_higher_iso(self):
+        photo = make_photo(96)
+        levels = [noise.camera_case(photo, iso, 0).sigma for iso in camera.STRENGTHS]
+        self.assertEqual(levels, sorted(levels))
+        self.assertGreater(levels[-1], 3 * levels[0])
+
+    def test_a_camera_without_noise_keeps_a_smooth_photo(self):
+        smooth = np.full((32, 32, 3), 0.4, np.float32)
+        truth, _ = camera.photograph(smooth, 800, 1)
+        self.assertLess(np.abs(truth - smooth).max(), 2 / 255)
+
+    def test_float_noise_leaves_the_range_and_8_bit_noise_does_not(self):
+        photo = np.full((32, 32, 3), 0.95, np.float32)
+        self.assertGreater(noise.white_case(photo, 50, 0, False).noisy.max(), 1)
+        self.assertLessEqual(noise.white_case(photo, 50, 0, True).noisy.max(), 1)
+
+
+class Board(unittest.TestCase):
+    def setUp(self):
+        self.enterContext(contextlib.redirect_stderr(io.StringIO()))  # progress
+
+    def photos(self, size=64):
+        return [(f"{seed}.png", make_photo(size, seed)) for seed in range(3)]
+
+    def test_a_wrong_denoiser_comes_last_and_is_worse_than_its_input(self):
+        methods = [
+            Method("cheat", lambda case, setting: case.clean),
+            Method("vandal", lambda case, setting: 1 - case.noisy),
+        ]
+        text, skipped = noise.camera_noise(self.photos(), methods, NO_SHEETS)
+        rows = {line.split(" | ")[0]: line for line in text.splitlines()}
+        self.assertEqual(skipped, [])
+        self.assertEqual(rows["| cheat"].count("**inf / 1.000, 0 worse**"), 4)
+        self.assertEqual(rows["| vandal"].count("3 worse"), 4)
+
+    def test_an_engine_that_touches_known_pixels_is_found_out(self):
+        def sloppy(case, setting):
+            picture = case.photo.copy()
+            picture[~case.hole] += 2 / 255
+            return picture
+
+        for method, change in ((sloppy, 2), (lambda case, s: case.photo, 0)):
+            methods = [Method("sdedit", method, ours=True)]
+            photos = self.photos(160)[:1]  # larger than the largest hole
+            photos = [(name, noise.to_8_bit(photo)) for name, photo in photos]
+            found = filling.inpaint(photos, methods, NO_SHEETS)[2]
+            self.assertAlmostEqual(found, change, places=3)
+
+    def test_what_cannot_run_is_skipped_unless_it_is_ours(self):
+        def missing(case, setting):
+            run_program("no-such-program-here")
+
+        case = noise.white_case(make_photo(16), 25, 0, True)
+        usable, skipped = probe([Method("peer", missing)], case)
+        self.assertEqual(usable, [])
+        self.assertIn("no-such-program-here is not installed", skipped[0])
+        with self.assertRaises(Exception):
+            probe([Method("sdedit", missing, ours=True)], case)
+
+    def test_the_best_setting_wins(self):
+        case = noise.white_case(make_photo(), 25, 0, False)
+        blend = Method("blend", lambda c, s: s * c.noisy + (1 - s) * c.clean, (1, 0, 0.5))
+        self.assertEqual(best_setting(blend, [case], noise.score), 0)
+
+    def test_harmonic_continues_a_ramp(self):
+        ramp = np.broadcast_to(np.linspace(0, 1, 64)[:, None, None], (64, 64, 3))
+        hole = make_hole()
+        damaged = np.where(hole[..., None], 0, ramp).astype(np.float32)
+        filled = inpainters.harmonic(damaged, hole)
+        self.assertLess(np.abs(filled - ramp).max(), 1e-5)
+        self.assertTrue(np.array_equal(filled[~hole], damaged[~hole]))
+
+    def test_a_section_is_replaced_and_nothing_else(self):
+        start, end = report.markers("denoise")
+        with tempfile.TemporaryDirectory() as folder:
+            card = Path(folder, "CARD.md")
+            card.write_text(f"before\n{start}\nold\n{end}\nafter\n", encoding="utf-8")
+            report.replace_section(card, "denoise", "new")
+            text = card.read_text(encoding="utf-8")
+            self.assertEqual(text, f"before\n{start}\n\nnew\n\n{end}\nafter\n")
+            with self.assertRaises(SystemExit):
+                report.replace_section(card, "camera", "new")
+
+
+if __name__ == "__main__":
+    unittest.main()
