@@ -69,7 +69,10 @@ def parse_args():
     parser.add_argument("--sheets", help="folder for contact sheets")
     parser.add_argument("--sheet-photos", type=int, default=4, help="rows of them (4)")
     parser.add_argument("--write", help="markdown file whose sections are replaced")
-    return parser.parse_args()
+    args = parser.parse_args()
+    if args.only and args.write:
+        parser.error("--write wants whole tables, --only makes parts")
+    return args
 
 
 def methods_of(task, args):
@@ -86,7 +89,9 @@ def methods_of(task, args):
 
 def conditions_of(task, args, photos):
     """What anybody needs to get the same table."""
-    command = f"dev/evaluate --task {task} --limit {args.limit} --crop {args.crop}"
+    model = f" {Path(args.model).name}" if args.model else ""
+    command = f"dev/evaluate{model} --task {task} --limit {args.limit}"
+    command += f" --crop {args.crop}"
     return (
         f"{len(photos)} photos, the middle {args.crop} × {args.crop} of each. Times "
         f"are CPU seconds on one thread of {report.processor()}, without the start of "
