@@ -26,7 +26,7 @@ from scoreboard.sheets import Sheets  # noqa: E402
 TASKS = ("denoise", "camera", "inpaint")
 PHOTOS = Path(__file__).resolve().parents[2] / "shared" / "photos" / "valid"
 SEARCHED = (
-    "The settings of the peers are searched anew for every column on 3 of the photos, "
+    "The settings of the peers are searched anew for every column on 2 of the photos, "
     "with the truth at hand, so the peers are at their best; sdedit has none."
 )
 INTRODUCTIONS = {

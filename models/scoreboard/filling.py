@@ -13,7 +13,7 @@ from .method import best_setting, probe, say, timed
 from .pictures import to_8_bit
 from .sheets import PIECE
 
-N_SEARCHED = 3  # photos on which the settings are searched
+N_SEARCHED = 2  # photos on which the settings are searched
 
 
 @dataclass

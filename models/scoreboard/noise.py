@@ -4,6 +4,7 @@ White noise is Gaussian, added to the developed photo: as floats, as in papers, 
 clipped and rounded as in a file. Camera noise is camera.py's.
 """
 
+import math
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -13,7 +14,7 @@ from .method import best_setting, probe, say, timed
 from .pictures import middle, to_8_bit
 
 SIGMAS = (15, 25, 50)
-N_SEARCHED = 3  # photos on which the settings are searched
+N_SEARCHED = 2  # photos on which the settings are searched
 
 
 @dataclass
@@ -70,7 +71,7 @@ def measure(method, setting, case):
 def run_condition(name, methods, cases, sheets):
     """({method: results}, {method: setting that won}) under one kind of noise."""
     results, won = {}, {}
-    some = [smaller(case) for case in cases[:: -(-len(cases) // N_SEARCHED)]]
+    some = [smaller(case) for case in cases[:: math.ceil(len(cases) / N_SEARCHED)]]
     unrepaired = []
     for i, case in enumerate(cases):
         sheets.add(name, i, "photo", case.clean)
