@@ -14,6 +14,7 @@ and denoisers.py and inpainters.py against whom.
 import argparse
 import os
 import sys
+import textwrap
 from pathlib import Path
 
 for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
@@ -110,9 +111,10 @@ def measure(task, args, photos):
     else:
         text, skipped, changed = filling.inpaint(photos, methods, sheets)
     sheets.write()
-    parts = [f"{INTRODUCTIONS[task]} {conditions_of(task, args, photos)}", text]
+    introduction = f"{INTRODUCTIONS[task]} {conditions_of(task, args, photos)}"
+    parts = [textwrap.fill(introduction, 88), text]
     if skipped:
-        parts.append("Left out: " + "; ".join(skipped) + ".")
+        parts.append(textwrap.fill("Left out: " + "; ".join(skipped) + ".", 88))
     return "\n\n".join(parts), changed
 
 
