@@ -92,7 +92,7 @@ def conditions_of(task, args, photos):
     """What anybody needs to get the same table."""
     model = f" {Path(args.model).name}" if args.model else ""
     command = f"dev/evaluate{model} --task {task} --limit {args.limit}"
-    command += f" --crop {args.crop}"
+    command += f" --crop {args.crop}" + (f" --only {args.only}" if args.only else "")
     return (
         f"{len(photos)} photos, the middle {args.crop} × {args.crop} of each. Times "
         f"are CPU seconds on one thread of {report.processor()}, without the start of "
