@@ -10,6 +10,8 @@
 #include <math.h>
 #include <string.h>
 
+#include "task/plate.h"
+
 #define N_VALUES    4 /* per pixel of a pyramid: three weighted colours and a weight */
 #define RIM         6 /* pixels: what counts as next to the rim of a hole */
 #define MAX_PYRAMID 32
@@ -205,7 +207,7 @@ pyramid_complete(const Pyramid *pyramid)
 size_t
 sde_blend_plan_fill_smooth(int width, int height)
 {
-    return pyramid_plan(width, height);
+    return MAX(pyramid_plan(width, height), sde_plate_plan(width, height));
 }
 
 bool
@@ -236,7 +238,7 @@ sde_blend_fill_smooth(float *rgb, const float *levels, int width, int height,
         }
     }
     sde_arena_free(pyramid.arena);
-    return true;
+    return sde_plate_bend(rgb, levels, width, height, error);
 }
 
 /* ---- colour match -----------------------------------------------------------------

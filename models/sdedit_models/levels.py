@@ -75,19 +75,51 @@ def predict_x0(net, x_t, angles, labels):
 
 
 N_RELAX = 8  # sweeps towards the Laplace equation at each size
+N_BEND = 16  # steps of conjugate gradients towards the plate under tension
+TENSION = 0.25
 
 
 def filling(x_t, angles):
     """The pixels with theta 0, smoothly continued over the others; 0 where none is known.
 
-    Push-pull, with some sweeps of Jacobi's method for the Laplace equation at each size.
+    Push-pull, with some sweeps of Jacobi's method for the Laplace equation at each size;
+    then a few steps towards a plate under tension, which also continues slopes: thin
+    holes get there, wide ones only along their rims.
     """
     known = (angles == 0).to(x_t.dtype)
     mean = torch.zeros_like(x_t)
     some = known.amax(dim=(1, 2, 3)).bool() & ~known.amin(dim=(1, 2, 3)).bool()
     if some.any():
-        mean[some] = fill(x_t[some] * known[some], known[some])
+        mean[some] = bend(fill(x_t[some] * known[some], known[some]), 1 - known[some])
     return mean
+
+
+def laplacian(x):
+    """4 x minus the four neighbours; the border is mirrored."""
+    around = F.pad(x, (1, 1, 1, 1), mode="replicate")
+    return (4 * x - around[:, :, :-2, 1:-1] - around[:, :, 2:, 1:-1]
+            - around[:, :, 1:-1, :-2] - around[:, :, 1:-1, 2:])
+
+
+def bend(x, unknown):
+    """N_BEND steps towards (L L + TENSION L) x = 0 where `unknown` is 1, from x."""
+
+    def apply(v):
+        once = laplacian(v)
+        return unknown * (laplacian(once) + TENSION * once)
+
+    def dot(a, b):
+        return (a * b).sum(dim=(2, 3), keepdim=True)
+
+    rest = -apply(x)
+    way, size = rest, dot(rest, rest)
+    for _ in range(N_BEND):
+        image = apply(way)
+        length = size / (dot(way, image) + 1e-12)
+        x, rest = x + length * way, rest - length * image
+        before, size = size, dot(rest, rest)
+        way = rest + size / (before + 1e-12) * way
+    return x.clamp(-1, 1)
 
 
 def fill(values, known):

@@ -22,7 +22,7 @@ def draw_strokes(draw, rng, size):
         points = rng.uniform(0, size, (1, 2))
         steps = rng.normal(0, size / 4, (rng.integers(1, 6), 2))
         path = np.concatenate([points, points + np.cumsum(steps, axis=0)])
-        width = int(rng.integers(1, 9))
+        width = 1 + int(9 * rng.random() ** 2)
         draw.line([tuple(point) for point in path], fill=1, width=width, joint="curve")
 
 
@@ -50,7 +50,7 @@ def draw_border(draw, rng, size):
 
 
 KINDS = (draw_boxes, draw_strokes, draw_text, draw_border)
-WEIGHTS = (0.3, 0.4, 0.15, 0.15)
+WEIGHTS = (0.25, 0.4, 0.25, 0.1)
 
 
 def random_hole(rng, size):
