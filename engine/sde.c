@@ -460,6 +460,12 @@ session_clear(Session *session)
 }
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Session, session_clear)
 
+static SdePool *
+new_pool(const SdeRun *run)
+{
+    return sde_pool_new(run->n_threads > 0 ? run->n_threads : sde_pool_count_cores());
+}
+
 static bool
 session_init(Session *session, const SdeModel *model, const SdeRun *run, GError **error)
 {
@@ -469,8 +475,7 @@ session_init(Session *session, const SdeModel *model, const SdeRun *run, GError 
     task->seed = run->seed;
     task->memory_limit =
         run->memory_limit > 0 ? run->memory_limit : default_memory_limit();
-    task->pool =
-        sde_pool_new(run->n_threads > 0 ? run->n_threads : sde_pool_count_cores());
+    task->pool = new_pool(run);
     task->denoiser = sde_denoiser_new_unet(model->unet, model->bundle, model->schedule,
                                            task->pool, task->memory_limit, error);
     session->span = (SdeSpan) {.begin = 0.0,
@@ -560,16 +565,26 @@ sde_restyle(SdeModel *model, const SdeImage *source, const SdeMask *mask,
                                             result, &session.span, error));
 }
 
-double
-sde_estimate_noise(const SdeImage *source, const SdeMask *mask)
+bool
+sde_estimate_noise(const SdeImage *source, const SdeMask *mask, const SdeRun *run,
+                   SdeNoise *noise, GError **error)
 {
+    g_autoptr(SdePool) pool = NULL;
     SdeNoiseLevel level;
 
-    g_return_val_if_fail(source != NULL && source->pixels != NULL, 0.0);
-    g_return_val_if_fail(mask == NULL || (mask->width == source->width &&
-                                          mask->height == source->height),
-                         0.0);
+    g_return_val_if_fail(source != NULL && noise != NULL, false);
+    g_return_val_if_fail(error == NULL || *error == NULL, false);
 
-    sde_noise_level_estimate(source, mask, NULL, &level);
-    return level.sigma;
+    run = run != NULL ? run : &default_run;
+    if (!check_run(run, error) || !check_picture(source, source, error) ||
+        !check_mask(mask, source, error)) {
+        return false;
+    }
+    pool = new_pool(run);
+    sde_noise_level_estimate(source, mask, pool, run->cancellable, &level);
+    if (g_cancellable_set_error_if_cancelled(run->cancellable, error)) {
+        return false;
+    }
+    sde_noise_level_describe(&level, noise);
+    return true;
 }

@@ -152,12 +152,24 @@ typedef struct {
 #define SDE_INPAINT_PARAMS_INIT \
     {.sampling = SDE_SAMPLING_INIT(4, 0.5), .fill = SDE_FILL_MODEL, .n_resample = 1}
 
+/* The noise of a photo in 8-bit units (0..255). */
+typedef struct {
+    double sigma; /* standard deviation, over the whole picture and the channels */
+    /* Of red, green and blue: variance = slope * value + offset for values 0..1, where
+     * the photo has such values. */
+    double slope[3], offset[3];
+    double lowest_gain, highest_gain; /* by place: times the deviation; 1: the same */
+    bool is_correlated; /* from pixel to pixel, as after demosaicing, JPEG, resizing */
+} SdeNoise;
+
 typedef struct {
     double noise_level;      /* sigma in 8-bit units, 0..255; negative: estimate */
     double strength;         /* 0..1: 0 returns the source bit for bit, 1 removes all */
     double luminance, color; /* 0..1: share of the strength on Y' and on Cb, Cr */
     double keep_grain; /* 0..1: part of the fine luminance grain that is put back */
     int tile_size, tile_overlap; /* as in SdeSampling */
+    SdeNoise
+        *used; /* nullable: the noise that was assumed is written here on success */
 } SdeDenoiseParams;
 #define SDE_DENOISE_PARAMS_INIT \
     {.noise_level = -1, .strength = 1, .luminance = 1, .color = 1}
@@ -186,8 +198,10 @@ bool sde_restyle(SdeModel *model, const SdeImage *source, const SdeMask *mask,
                  const SdeRestyleParams *params, const SdeRun *run, SdeImage *result,
                  GError **error);
 
-/* Standard deviation of the photo's noise in 8-bit units (0..255), averaged over the
- * picture: what sde_denoise uses when noise_level is negative. */
-double sde_estimate_noise(const SdeImage *source, const SdeMask *mask);
+/* What sde_denoise assumes when noise_level is negative; an ordinary model (without
+ * SDE_CAP_LEVEL_MAP) uses sigma alone. `noise` is written only on success. Nothing of
+ * `run` counts but its threads and its cancellable. */
+bool sde_estimate_noise(const SdeImage *source, const SdeMask *mask, const SdeRun *run,
+                        SdeNoise *noise, GError **error);
 
 G_END_DECLS

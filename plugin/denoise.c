@@ -54,12 +54,11 @@ get_context(const SdeJob *job)
 static bool
 compute(SdeJob *job, SdeModel *model, GError **error)
 {
-    const SdeDenoiseParams *params = &job->params.denoise;
+    SdeDenoiseParams params = job->params.denoise;
     const SdeMask *mask = job->mask.levels != NULL ? &job->mask : NULL;
 
-    job->noise_level = params->noise_level < 0 ? sde_estimate_noise(&job->source, mask)
-                                               : params->noise_level;
-    return sde_denoise(model, &job->source, mask, params, &job->run, &job->result,
+    params.used = &job->noise;
+    return sde_denoise(model, &job->source, mask, &params, &job->run, &job->result,
                        error);
 }
 
@@ -68,9 +67,9 @@ name_layer(const SdeJob *job)
 {
     if (job->params.denoise.noise_level < 0) {
         return g_strdup_printf(_("Denoised (noise level estimated as %.1f)"),
-                               job->noise_level);
+                               job->noise.sigma);
     }
-    return g_strdup_printf(_("Denoised (noise level %.1f)"), job->noise_level);
+    return g_strdup_printf(_("Denoised (noise level %.1f)"), job->noise.sigma);
 }
 
 const SdeProcedure sde_denoise_procedure = {

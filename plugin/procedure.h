@@ -30,7 +30,7 @@ typedef struct {
     SdeImage source, result;
     SdeMask mask;          /* levels NULL: the whole picture */
     SdeMaskMode mask_mode; /* how the mask was read */
-    double noise_level;    /* denoise: given or estimated, for people */
+    SdeNoise noise;        /* denoise: given or estimated, for people */
 } SdeJob;
 
 typedef struct {

@@ -1,7 +1,7 @@
 /* Noise removal is one evaluation: at the angle that matches the photo's noise, D is
  * the mean of all clean photos that could have become this one (MMSE). The level is
- * given, or estimated; then it follows brightness where the model takes a level per
- * pixel.
+ * given, or estimated; then it follows colour and place where the model takes a level
+ * per pixel.
  *
  * The model sees the picture clipped to 0..1; the change it makes is added to the
  * picture itself, so values outside that range stay outside. SPDX-License-Identifier:
@@ -17,7 +17,7 @@
 #include "task/noise-level.h"
 #include "task/tiles.h"
 
-/* Pixels: a pixel is noisy, so its brightness is the mean of 5 × 5. */
+/* Pixels: a pixel is noisy, so its colour is the mean of 5 × 5. */
 #define LEVEL_RADIUS 2
 
 typedef struct {
@@ -27,12 +27,12 @@ typedef struct {
     SdeRect rect;                    /* of the picture */
     int padded_width, padded_height; /* of the work area */
     SdeNoiseLevel level;
-    bool per_pixel;         /* angle follows brightness */
+    bool per_pixel;         /* angle follows brightness and place */
     double lowest_theta;    /* that the model knows */
     float *d;               /* padded × 3 */
     float *levels;          /* padded; NULL: the whole picture */
     float *grain, *scratch; /* rect; NULL without keep_grain */
-    float *brightness;      /* of a window and LEVEL_RADIUS around it */
+    float *colors;          /* of a window and LEVEL_RADIUS around it */
 } Run;
 
 /* An ordinary model has no level below that of its first timestep. */
@@ -55,44 +55,58 @@ source_pixel(const Run *run, int x, int y)
            3 * (size_t) column;
 }
 
-/* Brightness of the window and a rim around it, 0..1. */
+/* Colours of the window and a rim around it, 0..1. */
 static void
-read_brightness(const Run *run, SdeRect window)
+read_colors(const Run *run, SdeRect window)
 {
-    float *out = run->brightness;
+    float *out = run->colors;
 
     for (int y = -LEVEL_RADIUS; y < window.height + LEVEL_RADIUS; y++) {
         for (int x = -LEVEL_RADIUS; x < window.width + LEVEL_RADIUS; x++) {
             const float *pixel = source_pixel(run, window.x + x, window.y + y);
 
-            *out++ = (sde_clamp_unit(pixel[0]) + sde_clamp_unit(pixel[1]) +
-                      sde_clamp_unit(pixel[2])) /
-                     3.0f;
+            for (int c = 0; c < 3; c++) {
+                *out++ = sde_clamp_unit(pixel[c]);
+            }
         }
     }
 }
 
+/* Mean of the colours LEVEL_RADIUS around a pixel; corner is the first of them. */
+static void
+average_color(const float *corner, size_t pitch, float mean[3])
+{
+    int side = 2 * LEVEL_RADIUS + 1;
+
+    mean[0] = mean[1] = mean[2] = 0.0f;
+    for (int i = 0; i < side; i++) {
+        for (int j = 0; j < 3 * side; j++) {
+            mean[j % 3] += corner[(size_t) i * pitch + (size_t) j];
+        }
+    }
+    for (int c = 0; c < 3; c++) {
+        mean[c] /= (float) (side * side);
+    }
+}
+
+/* The level of the pixel that (x, y) of the work area mirrors. */
 static void
 fill_theta(const Run *run, SdeRect window, float *theta)
 {
-    int side = 2 * LEVEL_RADIUS + 1;
-    size_t pitch = (size_t) window.width + 2 * (size_t) LEVEL_RADIUS;
+    size_t pitch = 3 * ((size_t) window.width + 2 * (size_t) LEVEL_RADIUS);
 
-    read_brightness(run, window);
+    read_colors(run, window);
     for (int y = 0; y < window.height; y++) {
+        int row = run->rect.y + sde_mirror_index(window.y + y, run->rect.height);
+
         for (int x = 0; x < window.width; x++) {
-            const float *corner = run->brightness + (size_t) y * pitch + (size_t) x;
-            float sum = 0.0f;
+            int column = run->rect.x + sde_mirror_index(window.x + x, run->rect.width);
+            float mean[3];
 
-            for (int i = 0; i < side; i++) {
-                for (int j = 0; j < side; j++) {
-                    sum += corner[(size_t) i * pitch + (size_t) j];
-                }
-            }
-            double mean = (double) sum / (side * side);
-
-            *theta++ =
-                (float) theta_of_sigma(run, sde_noise_level_at(&run->level, mean));
+            average_color(run->colors + (size_t) y * pitch + 3 * (size_t) x, pitch,
+                          mean);
+            *theta++ = (float) theta_of_sigma(
+                run, sde_noise_level_at(&run->level, column, row, mean));
         }
     }
 }
@@ -240,18 +254,19 @@ evaluate(Run *run, SdeTask *task, SdeTiles *tiles, const SdeSpan *span, GError *
 {
     SdeRect window = sde_tiles_get_window(tiles, 0);
     size_t rim = 2 * (size_t) LEVEL_RADIUS;
-    g_autofree float *brightness =
-        g_new(float, ((size_t) window.width + rim) * ((size_t) window.height + rim));
-    SdeTilesInput input = {
-        .fetch = fetch_window,
-        .data = run,
-        .has_theta = run->per_pixel,
-        .theta_max = (float) theta_of_sigma(run, run->per_pixel ? run->level.highest
-                                                                : run->level.sigma),
-        .class_label = -1,
-        .guidance = 1.0};
+    g_autofree float *colors = g_new(float, 3 * ((size_t) window.width + rim) *
+                                                ((size_t) window.height + rim));
+    SdeTilesInput input = {.fetch = fetch_window,
+                           .data = run,
+                           .has_theta = run->per_pixel,
+                           .theta_max = (float) theta_of_sigma(
+                               run, run->per_pixel
+                                        ? sde_noise_level_highest(&run->level)
+                                        : run->level.sigma),
+                           .class_label = -1,
+                           .guidance = 1.0};
 
-    run->brightness = brightness;
+    run->colors = colors;
     if (run->levels != NULL) {
         sde_tiles_select(tiles, run->levels);
     }
@@ -260,19 +275,34 @@ evaluate(Run *run, SdeTask *task, SdeTiles *tiles, const SdeSpan *span, GError *
     return sde_tiles_denoise(tiles, task, &input, run->d, span, error);
 }
 
-static void
-find_level(Run *run, const SdeMask *mask)
+static bool
+find_level(Run *run, const SdeMask *mask, const SdeSpan *span, GError **error)
 {
     const SdeDenoiser *denoiser = run->task->denoiser;
+    GCancellable *cancellable = span != NULL ? span->cancellable : NULL;
 
     if (run->params->noise_level >= 0.0) {
         sde_noise_level_init(&run->level, run->params->noise_level);
     } else {
-        sde_noise_level_estimate(run->source, mask, run->task->pool, &run->level);
+        sde_noise_level_estimate(run->source, mask, run->task->pool, cancellable,
+                                 &run->level);
     }
-    run->per_pixel = denoiser->level_map && run->level.highest > run->level.lowest;
+    run->per_pixel = denoiser->level_map && !sde_noise_level_is_uniform(&run->level);
     run->lowest_theta =
         denoiser->level_map ? 0.0 : sde_schedule_theta_at(denoiser->schedule, 0.0);
+    return !g_cancellable_set_error_if_cancelled(cancellable, error);
+}
+
+static void
+finish(const Run *run, SdeImage *result)
+{
+    sde_blend_copy(run->source, result);
+    if (run->d != NULL) {
+        write_result(run, result);
+    }
+    if (run->params->used != NULL) {
+        sde_noise_level_describe(&run->level, run->params->used);
+    }
 }
 
 bool
@@ -288,11 +318,11 @@ sde_denoise_run(SdeTask *task, const SdeImage *source, const SdeMask *mask,
     run.rect = sde_mask_find_crop(mask, source->width, source->height);
     run.padded_width = sde_tiles_pad_side(task->denoiser, run.rect.width);
     run.padded_height = sde_tiles_pad_side(task->denoiser, run.rect.height);
-    if (params->strength > 0.0) {
-        find_level(&run, mask);
+    if (!find_level(&run, mask, span, error)) {
+        return false;
     }
-    if (run.level.sigma <= 0.0) { /* nothing to take away */
-        sde_blend_copy(source, result);
+    if (params->strength <= 0.0 || run.level.sigma <= 0.0) { /* nothing to take away */
+        finish(&run, result);
         return true;
     }
     tiles = plan(&run, mask != NULL, &bytes, error);
@@ -306,7 +336,6 @@ sde_denoise_run(SdeTask *task, const SdeImage *source, const SdeMask *mask,
     if (!evaluate(&run, task, tiles, span, error)) {
         return false;
     }
-    sde_blend_copy(source, result);
-    write_result(&run, result);
+    finish(&run, result);
     return true;
 }

@@ -238,6 +238,66 @@ test_an_estimate_follows_brightness(Fixture *fixture, const void *level_map)
     g_assert_cmpfloat(fixture->fake.highest_theta, >, atanf(2.0f * 28.0f / 255.0f));
 }
 
+/* A soft sky above, hard stripes below, in 8 bits. */
+static void
+paint_clean_photo(SdeImage *image)
+{
+    for (int y = 0; y < image->height; y++) {
+        for (int x = 0; x < image->width; x++) {
+            float *pixel = (float *) test_pixel(image, x, y);
+            bool stripe = y > image->height / 2 && (x / 3 + y / 5) % 2 == 1;
+            float light =
+                stripe ? 0.8f : 0.3f + 0.3f * (float) x / (float) image->width;
+
+            for (int c = 0; c < 3; c++) {
+                pixel[c] = roundf(255.0f * (light + 0.02f * (float) c)) / 255.0f;
+            }
+        }
+    }
+}
+
+static void
+test_a_clean_photo_comes_back(Fixture *fixture, const void *level_map)
+{
+    SdeNoise noise = {.sigma = -1.0};
+    double error = 0.0;
+
+    set_picture(fixture, 400, 300);
+    paint_clean_photo(&fixture->source);
+    fixture->params.noise_level = -1.0;
+    fixture->params.used = &noise;
+    run_well(fixture, NULL);
+    for (int y = 0; y < 300; y++) {
+        for (int x = 0; x < 400; x++) {
+            double change = (double) (test_pixel(&fixture->result, x, y)[1] -
+                                      test_pixel(&fixture->source, x, y)[1]);
+
+            error += change * change / (400 * 300);
+        }
+    }
+    g_assert_cmpfloat(noise.sigma, <, 0.5);
+    g_assert_cmpfloat(error, <, 1e-5); /* 50 dB */
+}
+
+static void
+test_the_level_that_was_used_is_told(Fixture *fixture, const void *level_map)
+{
+    SdeNoise noise = {.sigma = -1.0}, alone;
+    GError *error = NULL;
+
+    fixture->params.used = &noise;
+    run_well(fixture, NULL); /* given */
+    assert_near(noise.sigma, 25.0, 0.0);
+    set_picture(fixture, 400, 400);
+    add_noise(&fixture->source, 20.0f, 20.0f);
+    fixture->params.noise_level = -1.0;
+    run_well(fixture, NULL);
+    sde_estimate_noise(&fixture->source, NULL, NULL, &alone, &error);
+    g_assert_no_error(error);
+    assert_near(noise.sigma, alone.sigma, 0.0);
+    assert_near(noise.sigma, 20.0, 2.0);
+}
+
 static void
 test_an_ordinary_model_gets_one_level_that_it_knows(Fixture *fixture,
                                                     const void *level_map)
@@ -358,6 +418,8 @@ main(int argc, char **argv)
     ADD("tiles", yes, test_a_pointwise_result_does_not_depend_on_the_tiles);
     ADD("excess", yes, test_values_out_of_range_keep_their_excess);
     ADD("brightness", yes, test_an_estimate_follows_brightness);
+    ADD("clean", yes, test_a_clean_photo_comes_back);
+    ADD("used", yes, test_the_level_that_was_used_is_told);
     ADD("ordinary", NULL, test_an_ordinary_model_gets_one_level_that_it_knows);
     ADD("grain", yes, test_kept_grain_is_fine_luma);
     ADD("sizes/level-map", yes, test_any_size_works);
