@@ -36,6 +36,9 @@ static const struct {
                              true, true},
     [SDE_COMMAND_RESTYLE] = {"restyle", "IN OUT", "redraw a picture in another style",
                              2, true, true},
+    [SDE_COMMAND_NOISE] = {"noise", "IN",
+                           "say how much noise a photo has, and of which kind", 1,
+                           false, false},
     [SDE_COMMAND_INFO] = {"info", "MODEL", "say what a model is and can do", 1, false,
                           false},
     [SDE_COMMAND_GOLDEN] = {"golden", "DIR...", "run the golden cases below folders",
@@ -182,6 +185,32 @@ add_restyle_options(GOptionContext *context, Raw *raw)
 }
 
 static void
+add_noise_options(GOptionContext *context, Raw *raw)
+{
+    const GOptionEntry entries[] = {
+        {"mask", 0, 0, G_OPTION_ARG_FILENAME, &raw->mask, "Only where this is white",
+         "FILE"},
+        {"threads", 0, 0, G_OPTION_ARG_INT, &raw->threads,
+         "Processor cores to use (default: all)", "N"},
+        {"json", 0, 0, G_OPTION_ARG_NONE, &raw->json, "Only one line of JSON", NULL},
+        G_OPTION_ENTRY_NULL};
+
+    g_option_context_add_main_entries(context, entries, NULL);
+    g_option_context_set_description(context,
+                                     "sigma is the standard deviation of the noise in "
+                                     "steps of an 8-bit channel, over\n"
+                                     "the whole picture: what 'sdedit denoise' takes "
+                                     "as its --sigma auto. The variance\n"
+                                     "of a channel is slope × value + offset, for "
+                                     "values from 0 to 1. Correlated noise\n"
+                                     "is that of most files of cameras: neighbouring "
+                                     "pixels share it. The gain says\n"
+                                     "how many times stronger than the average the "
+                                     "noise is in the quietest and in the\n"
+                                     "noisiest part of the picture.");
+}
+
+static void
 add_measure_options(GOptionContext *context, Raw *raw)
 {
     const GOptionEntry entries[] = {
@@ -207,6 +236,10 @@ add_options(GOptionContext *context, SdeCommand command, Raw *raw)
                                   G_OPTION_ENTRY_NULL};
 
     g_option_context_add_main_entries(context, names, NULL);
+    if (command == SDE_COMMAND_NOISE) {
+        add_noise_options(context, raw);
+        return;
+    }
     if (!commands[command].on_picture) {
         add_measure_options(context, raw);
         return;

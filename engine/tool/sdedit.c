@@ -75,22 +75,28 @@ mask_path(const SdeOptions *options)
     return options->command == SDE_COMMAND_INPAINT ? options->names[1] : options->mask;
 }
 
-/* Cheap failures first: file names, then the files, then the model. */
 static bool
-job_load(Job *job, const SdeOptions *options, const char *target, GError **error)
+job_load_pictures(Job *job, const SdeOptions *options, GError **error)
 {
     const char *mask = mask_path(options);
 
     if (!sde_picture_check_source(options->names[0], error) ||
-        (mask != NULL && !sde_picture_check_source(mask, error)) ||
-        !sde_picture_check_target(target, error)) {
+        (mask != NULL && !sde_picture_check_source(mask, error))) {
         return false;
     }
     gegl_init(NULL, NULL); /* takes longer than all that can fail before */
     job->gegl_runs = true;
     job->picture = sde_picture_load(options->names[0], error);
-    if (job->picture == NULL ||
-        (mask != NULL && !sde_picture_load_mask(mask, &job->mask, error))) {
+    return job->picture != NULL &&
+           (mask == NULL || sde_picture_load_mask(mask, &job->mask, error));
+}
+
+/* Cheap failures first: file names, then the files, then the model. */
+static bool
+job_load(Job *job, const SdeOptions *options, const char *target, GError **error)
+{
+    if (!sde_picture_check_target(target, error) ||
+        !job_load_pictures(job, options, error)) {
         return false;
     }
     job->model = load_model(options, job->run.cancellable, error);
@@ -212,6 +218,55 @@ print_info(const SdeOptions *options, GCancellable *cancellable, GError **error)
     return true;
 }
 
+static void
+print_noise_json(const SdeNoise *noise)
+{
+    char text[9][G_ASCII_DTOSTR_BUF_SIZE];
+    const double values[9] = {
+        noise->sigma,     noise->slope[0],    noise->slope[1],
+        noise->slope[2],  noise->offset[0],   noise->offset[1],
+        noise->offset[2], noise->lowest_gain, noise->highest_gain};
+
+    for (int i = 0; i < 9; i++) { /* a point, whatever the locale */
+        g_ascii_formatd(text[i], sizeof(text[i]), "%.4f", values[i]);
+    }
+    printf("{\"sigma\": %s, \"slope\": [%s, %s, %s], \"offset\": [%s, %s, %s], "
+           "\"correlated\": %s, \"gain\": [%s, %s]}\n",
+           text[0], text[1], text[2], text[3], text[4], text[5], text[6],
+           noise->is_correlated ? "true" : "false", text[7], text[8]);
+}
+
+static void
+print_noise(const SdeNoise *noise)
+{
+    static const char *const channels[] = {"red", "green", "blue"};
+
+    printf("sigma          %.2f\n", noise->sigma);
+    for (int c = 0; c < 3; c++) {
+        printf("%-14s variance %.2f × value + %.2f\n", channels[c], noise->slope[c],
+               noise->offset[c]);
+    }
+    printf("kind           %s\n", noise->is_correlated ? "correlated" : "white");
+    printf("gain           %.2f to %.2f\n", noise->lowest_gain, noise->highest_gain);
+}
+
+static bool
+measure_noise(const SdeOptions *options, GCancellable *cancellable, GError **error)
+{
+    g_auto(Job)
+        job = {.run = {.n_threads = options->n_threads, .cancellable = cancellable}};
+    SdeNoise noise;
+
+    if (!job_load_pictures(&job, options, error) ||
+        !sde_estimate_noise(&job.picture->image,
+                            job.mask.levels != NULL ? &job.mask : NULL, &job.run,
+                            &noise, error)) {
+        return false;
+    }
+    (options->bench.json ? print_noise_json : print_noise)(&noise);
+    return true;
+}
+
 /* ---- main -------------------------------------------------------------------------
  */
 
@@ -220,6 +275,8 @@ run_command(const SdeOptions *options, GCancellable *cancellable, int *code,
             GError **error)
 {
     switch (options->command) {
+    case SDE_COMMAND_NOISE:
+        return measure_noise(options, cancellable, error);
     case SDE_COMMAND_INFO:
         return print_info(options, cancellable, error);
     case SDE_COMMAND_GOLDEN:

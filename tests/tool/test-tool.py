@@ -3,6 +3,7 @@
 SPDX-License-Identifier: GPL-3.0-or-later
 """
 
+import json
 import math
 import os
 import pty
@@ -189,6 +190,21 @@ def test_photos_are_turned_upright():
         os.unlink(path(name))
 
 
+def test_noise_says_what_there_is():
+    def noise(*args):
+        done = subprocess.run([TOOL, "noise", *args], capture_output=True, text=True)
+        assert done.returncode == 0 and not done.stderr, done.stderr
+        return done.stdout
+
+    rng = random.Random(3)
+    write_png(path("noisy.png"), 150, 100, 3,
+              [min(255, max(0, round(128 + rng.gauss(0, 12)))) for _ in range(150 * 100 * 3)])
+    said = json.loads(noise("--json", path("noisy.png")))
+    assert 10.8 < said["sigma"] < 13.2 and said["correlated"] is False, said
+    assert noise(path("noisy.png")).startswith("sigma "), "not for people"
+    os.unlink(path("noisy.png"))
+
+
 def test_output_may_replace_the_input():
     write_png(path("same.png"), WIDTH, HEIGHT, 3, samples(3, 255))
     run("denoise", path("same.png"), path("same.png"), "--sigma", "30")
@@ -235,6 +251,8 @@ def test_wrong_values_say_what_is_expected():
 def test_wrong_files_are_named():
     out = path("out.png")
     fails("no.png", "denoise", path("no.png"), out)
+    assert "no.png" in sdedit("noise", path("no.png"), expect=1)
+    assert "found 2 arguments" in sdedit("noise", "x", "y", expect=2)
     fails("not a PNG, JPEG or TIFF", "denoise", path("text.png"), out)
     fails("cut.png", "denoise", path("cut.png"), out)
     fails("61 × 43", "inpaint", path("u8-3.png"), path("small.png"), out)
