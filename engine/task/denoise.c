@@ -3,8 +3,9 @@
  * given, or estimated; then it follows colour and place where the model takes a level
  * per pixel.
  *
- * The model sees the picture clipped to 0..1; the change it makes is added to the
- * picture itself, so values outside that range stay outside. SPDX-License-Identifier:
+ * A clean photo lies in 0..1, and noise takes its float values some deviations beyond.
+ * The model sees them as far as that, and the change it makes is added to the picture
+ * itself: brighter lights stay as much brighter. SPDX-License-Identifier:
  * GPL-3.0-or-later */
 #include "task/denoise.h"
 
@@ -19,6 +20,7 @@
 
 /* Pixels: a pixel is noisy, so its colour is the mean of 5 × 5. */
 #define LEVEL_RADIUS 2
+#define NOISE_REACH  4.0 /* deviations: beyond, a value out of range is no noise */
 
 typedef struct {
     const SdeTask *task;
@@ -29,6 +31,7 @@ typedef struct {
     SdeNoiseLevel level;
     bool per_pixel;         /* angle follows brightness and place */
     double lowest_theta;    /* that the model knows */
+    float reach;            /* of noise, beyond 0..1 */
     float *d;               /* padded × 3 */
     float *levels;          /* padded; NULL: the whole picture */
     float *grain, *scratch; /* rect; NULL without keep_grain */
@@ -111,6 +114,13 @@ fill_theta(const Run *run, SdeRect window, float *theta)
     }
 }
 
+/* What the model sees of a value, 0..1 without noise. */
+static float
+seen_value(const Run *run, float value)
+{
+    return CLAMP(value, -run->reach, 1.0f + run->reach);
+}
+
 /* x = cos(theta) y: the photo y = x0 + n, with tan(theta) the deviation of n. */
 static void
 fetch_window(SdeRect window, float *x, float *theta, float *mean, void *data)
@@ -127,7 +137,7 @@ fetch_window(SdeRect window, float *x, float *theta, float *mean, void *data)
             float keep = theta != NULL ? cosf(*theta++) : uniform;
 
             for (int c = 0; c < 3; c++) {
-                x[c] = keep * (2.0f * sde_clamp_unit(pixel[c]) - 1.0f);
+                x[c] = keep * (2.0f * seen_value(run, pixel[c]) - 1.0f);
             }
         }
     }
@@ -146,7 +156,7 @@ read_change(const Run *run, int x, int y, float change[3])
     for (int c = 0; c < 3; c++) {
         float d = 0.5f * run->d[at + (size_t) c] + 0.5f;
 
-        change[c] = sde_clamp_unit(d) - sde_clamp_unit(pixel[c]);
+        change[c] = sde_clamp_unit(d) - seen_value(run, pixel[c]);
     }
     sde_blend_share(change, run->params->luminance, run->params->color);
 }
@@ -288,6 +298,7 @@ find_level(Run *run, const SdeMask *mask, const SdeSpan *span, GError **error)
                                  &run->level);
     }
     run->per_pixel = denoiser->level_map && !sde_noise_level_is_uniform(&run->level);
+    run->reach = (float) (NOISE_REACH / 255.0 * sde_noise_level_highest(&run->level));
     run->lowest_theta =
         denoiser->level_map ? 0.0 : sde_schedule_theta_at(denoiser->schedule, 0.0);
     return !g_cancellable_set_error_if_cancelled(cancellable, error);

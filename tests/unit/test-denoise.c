@@ -193,18 +193,40 @@ test_a_pointwise_result_does_not_depend_on_the_tiles(Fixture *fixture,
     g_free(whole.pixels);
 }
 
+/* A clean photo lies in 0..1. */
+static double
+clean_mean(const FakeDenoiser *fake, double value)
+{
+    return CLAMP(posterior_mean(fake, value, 25.0), 0.0, 1.0);
+}
+
 static void
 test_values_out_of_range_keep_their_excess(Fixture *fixture, const void *level_map)
 {
     float *pixel = fixture->source.pixels + 3 * 40;
+    const double reach = 4.0 * 25.0 / 255.0; /* beyond, it is no noise */
 
     pixel[0] = 5.0f;
     pixel[1] = -0.5f;
     run_well(fixture, NULL);
     assert_near((double) fixture->result.pixels[3 * 40],
-                4.0 + posterior_mean(&fixture->fake, 1.0, 25.0), TOLERANCE);
+                4.0 - reach + clean_mean(&fixture->fake, 1.0 + reach), TOLERANCE);
     assert_near((double) fixture->result.pixels[3 * 40 + 1],
-                -0.5 + posterior_mean(&fixture->fake, 0.0, 25.0), TOLERANCE);
+                -0.5 + reach + clean_mean(&fixture->fake, -reach), TOLERANCE);
+}
+
+static void
+test_float_noise_beyond_the_range_goes(Fixture *fixture, const void *level_map)
+{
+    float *pixel = fixture->source.pixels + 3 * 40;
+
+    pixel[0] = 1.2f;
+    pixel[1] = -0.1f;
+    run_well(fixture, NULL);
+    assert_near((double) fixture->result.pixels[3 * 40],
+                clean_mean(&fixture->fake, 1.2), TOLERANCE);
+    assert_near((double) fixture->result.pixels[3 * 40 + 1],
+                clean_mean(&fixture->fake, -0.1), TOLERANCE);
 }
 
 static void
@@ -416,6 +438,7 @@ main(int argc, char **argv)
     ADD("color", yes, test_color_0_keeps_the_color_differences);
     ADD("mask", yes, test_outside_the_mask_every_bit_is_kept);
     ADD("tiles", yes, test_a_pointwise_result_does_not_depend_on_the_tiles);
+    ADD("float-noise", yes, test_float_noise_beyond_the_range_goes);
     ADD("excess", yes, test_values_out_of_range_keep_their_excess);
     ADD("brightness", yes, test_an_estimate_follows_brightness);
     ADD("clean", yes, test_a_clean_photo_comes_back);
