@@ -15,7 +15,7 @@ from pathlib import Path
 import torch
 from safetensors import safe_open
 
-from sdedit_models import folder, unet, validation
+from sdedit_models import folder, native, pictures, sampling, unet, validation
 
 MAX_LOSS_DB = 0.02
 
@@ -40,16 +40,29 @@ def check_rounding(config, weights, exported, valid):
     return before, after
 
 
-def export(run, target, valid=None, threads=1):
+def measure(config, weights, cache):
+    """What of the index must be measured: on the run's own pictures."""
+    if not Path(f"{cache}.json").exists():
+        return {}
+    net = unet.UNet(config).eval().requires_grad_(False)
+    net.load_state_dict(weights)
+    gains = sampling.filling_gain(net, pictures.Pictures(cache))
+    print(f"filling_gain {gains}")
+    return {"filling_gain": gains}
+
+
+def export(run, target, valid=None, threads=1, cache=None):
     """Write `target` from the run's EMA."""
     torch.set_num_threads(threads)
+    native.start(threads)
     target = Path(target)
     config, weights = read_run(run)
     fresh = target.with_name(target.name + ".new")
     shutil.rmtree(fresh, ignore_errors=True)
     if target.exists():  # a model card and the like stay
         shutil.copytree(target, fresh)
-    folder.save_folder(fresh, config, weights)
+    more = measure(config, weights, cache or Path(run) / "pictures.u8")
+    folder.save_folder(fresh, config, weights, more=more)
     if valid:
         before, after = check_rounding(config, weights, fresh, valid)
         print(f"float32 {before}\nbf16    {after}")
@@ -68,8 +81,9 @@ def main():
     parser.add_argument("run")
     parser.add_argument("folder")
     parser.add_argument("--valid", help="folder of validation photos")
+    parser.add_argument("--cache", help="the run's pictures (default: RUN/pictures.u8)")
     args = parser.parse_args()
-    export(args.run, args.folder, args.valid)
+    export(args.run, args.folder, args.valid, cache=args.cache)
 
 
 if __name__ == "__main__":

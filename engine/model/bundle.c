@@ -12,6 +12,7 @@
 
 #define MAX_PATCH_SIZE 16
 #define MAX_CLASS_NAME 100 /* bytes */
+#define MAX_GAIN       8.0
 #define LEVEL_CHANNELS 1
 #define COLOR_CHANNELS 3
 
@@ -170,8 +171,8 @@ static bool
 check_known_keys(JsonObject *object, GError **error)
 {
     static const char *const known[] = {
-        "patch_size", "level_map", "posterior_input", "class_names", "default_class",
-        "none_class", NULL};
+        "patch_size",    "level_map",  "posterior_input", "class_names",
+        "default_class", "none_class", "filling_gain",    NULL};
     g_autoptr(GList) keys = json_object_get_members(object);
 
     for (GList *l = keys; l != NULL; l = l->next) {
@@ -227,6 +228,46 @@ read_class_names(JsonObject *object, SdeBundle *bundle, GError **error)
     return true;
 }
 
+static double
+read_number(JsonNode *node, double otherwise)
+{
+    GType type =
+        JSON_NODE_HOLDS_VALUE(node) ? json_node_get_value_type(node) : G_TYPE_INVALID;
+
+    return type == G_TYPE_DOUBLE || type == G_TYPE_INT64 ? json_node_get_double(node)
+                                                         : otherwise;
+}
+
+static bool
+read_filling_gain(JsonObject *object, SdeBundle *bundle, GError **error)
+{
+    JsonArray *list = NULL;
+    unsigned n;
+
+    if (!sde_json_peek_array(object, "filling_gain", &list, error)) {
+        return false;
+    }
+    n = list != NULL ? json_array_get_length(list) : 0;
+    if (n > SDE_MAX_FILLING_GAIN) {
+        g_set_error(error, SDE_ERROR, SDE_ERROR_FORMAT,
+                    "'filling_gain': expected at most %d numbers, found %u",
+                    SDE_MAX_FILLING_GAIN, n);
+        return false;
+    }
+    for (unsigned i = 0; i < n; i++) {
+        double gain = read_number(json_array_get_element(list, i), -1.0);
+
+        if (!(gain >= 0.0 && gain <= MAX_GAIN)) {
+            g_set_error(error, SDE_ERROR, SDE_ERROR_FORMAT,
+                        "'filling_gain': number %u is not from 0 to %g", i, MAX_GAIN);
+            return false;
+        }
+        bundle->filling_gain[i] = (float) gain;
+    }
+    bundle->n_filling_gain = (int) n;
+    return true;
+}
+
 static bool
 read_sdedit(JsonObject *object, SdeBundle *bundle, GError **error)
 {
@@ -240,6 +281,7 @@ read_sdedit(JsonObject *object, SdeBundle *bundle, GError **error)
                             error) &&
            sde_json_get_int(object, "default_class", 0, G_MAXINT,
                             &bundle->default_class, error) &&
+           read_filling_gain(object, bundle, error) &&
            read_class_names(object, bundle, error);
 }
 

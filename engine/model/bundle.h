@@ -6,6 +6,8 @@
 #include "model/config.h"
 #include "model/weights.h"
 
+#define SDE_MAX_FILLING_GAIN 64
+
 typedef struct _SdeBundle {
     char *folder, *name;
     SdeUnetConfig unet;
@@ -15,7 +17,11 @@ typedef struct _SdeBundle {
     int patch_size; /* 1 when absent */
     bool level_map;
     bool posterior_input; /* the network sees E[x0 | x], see sample/denoiser.c */
-    GStrv class_names;    /* NULL when absent; includes the "none" class */
+    /* Entry i: for pixels i + 1 deep in a hole, how much of D's difference to the
+     * filling to take; the last one for all that are deeper. Empty when absent. */
+    float filling_gain[SDE_MAX_FILLING_GAIN];
+    int n_filling_gain;
+    GStrv class_names;             /* NULL when absent; includes the "none" class */
     int none_class, default_class; /* -1: none */
 } SdeBundle;
 

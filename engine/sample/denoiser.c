@@ -409,6 +409,8 @@ sde_denoiser_new_unet(const SdeUnet *unet, const SdeBundle *bundle,
     self->base = (SdeDenoiser) {
         .level_map = bundle->level_map,
         .uses_mean = bundle->posterior_input,
+        .filling_gain = bundle->filling_gain,
+        .n_filling_gain = bundle->n_filling_gain,
         .size_multiple = sde_unet_get_size_multiple(unet) * patch,
         .sample_size = sample_size > 0 ? sample_size : DEFAULT_SAMPLE_SIZE,
         .reach = REACH_LOW_PIXELS * sde_unet_get_size_multiple(unet) * patch,

@@ -27,8 +27,12 @@ typedef struct {
 } SdeDenoiserInput;
 
 struct _SdeDenoiser {
-    bool level_map;    /* takes theta per pixel */
-    bool uses_mean;    /* gains by a mean where some theta are 0: their continuation */
+    bool level_map; /* takes theta per pixel */
+    bool uses_mean; /* gains by a mean where some theta are 0: their continuation */
+    /* By depth in a hole, from 1 pixel on: how much of D's difference to the mean to
+     * take, as measured for the model. Lent; n 0: all of it. */
+    const float *filling_gain;
+    int n_filling_gain;
     int size_multiple; /* of width and height, in picture pixels */
     int sample_size;   /* the side it was trained at, in picture pixels */
     int reach; /* pixels: how far a tile's border disturbs its inside (overlap) */

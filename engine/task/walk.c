@@ -293,6 +293,40 @@ hold_colors(Run *run)
     }
 }
 
+/* The gain at this depth (in pixels, from 1 on), between the model's numbers. */
+static float
+gain_at(const SdeDenoiser *denoiser, float depth)
+{
+    float at = CLAMP(depth - 1.0f, 0.0f, (float) (denoiser->n_filling_gain - 1));
+    int i = (int) at, next = MIN(i + 1, denoiser->n_filling_gain - 1);
+    const float *gain = denoiser->filling_gain;
+
+    return gain[i] + (at - (float) i) * (gain[next] - gain[i]);
+}
+
+/* Near the rim the filling is nearly right, and what the network adds is taken with the
+ * weight that was measured. */
+static void
+weigh_mean(Run *run)
+{
+    const SdeDenoiser *denoiser = run->task->denoiser;
+    g_autofree float *depth = NULL;
+
+    if (run->shares == NULL || run->step > 0 || run->mean == NULL ||
+        denoiser->n_filling_gain == 0) {
+        return;
+    }
+    depth = g_new(float, run->n_pixels);
+    sde_mask_measure_depth(run->walk->area->levels, run->width, run->height, depth);
+    for (size_t i = 0; i < run->n_pixels; i++) {
+        float gain = depth[i] > 0.0f ? gain_at(denoiser, depth[i]) : 1.0f;
+
+        for (size_t c = 3 * i; c < 3 * i + 3; c++) {
+            run->d[c] = run->mean[c] + gain * (run->d[c] - run->mean[c]);
+        }
+    }
+}
+
 /* Pictures lie in -1..1, and what is known is known. */
 static void
 project(Run *run)
@@ -323,6 +357,7 @@ take_step(Run *run, const SdeSpan *span, GError **error)
     if (!evaluate(run, span, error)) {
         return false;
     }
+    weigh_mean(run);
     hold_colors(run);
     project(run);
     fill_angles(run, run->step + 1, run->next);

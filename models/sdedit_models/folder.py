@@ -50,10 +50,14 @@ def write_json(path, value):
     path.write_text(json.dumps(value, indent=2) + "\n")
 
 
-def save_folder(folder, config, weights, dtype=torch.bfloat16):
-    """Write a complete model folder; `weights` are tensors by name."""
+def save_folder(folder, config, weights, dtype=torch.bfloat16, more=None):
+    """Write a complete model folder; `weights` are tensors by name.
+
+    `more`: further keys of the index's "sdedit" object.
+    """
     folder = Path(folder)
-    write_json(folder / "model_index.json", INDEX)
+    index = {**INDEX, "sdedit": {**INDEX["sdedit"], **(more or {})}}
+    write_json(folder / "model_index.json", index)
     write_json(folder / "scheduler" / "scheduler_config.json", SCHEDULER)
     write_json(folder / "unet" / "config.json", config)
     tensors = {name: w.detach().to(dtype).contiguous() for name, w in weights.items()}

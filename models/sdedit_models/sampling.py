@@ -2,8 +2,10 @@
 
 import numpy as np
 import torch
+from scipy.ndimage import distance_transform_edt
 
-from .levels import ANGLES, N_TIMESTEPS, padded, predict_x0, unit_of
+from .levels import ANGLES, N_TIMESTEPS, filling, padded, predict_x0, unit_of
+from .masks import random_hole
 
 
 def angles_down(start, n_steps):
@@ -54,3 +56,32 @@ def inpaint(net, photo, hole, start=1.0, n_steps=20, label=0, seed=0):
     blank = photo * (1 - hole) if start >= 1 else photo
     x_t = angles.cos() * blank + angles.sin() * seeded_noise(photo, seed)
     return ddim(net, x_t, angles, torch.full((len(photo),), label), ladder)
+
+
+N_GAINS = 4  # deeper down few crops would decide
+
+
+@torch.inference_mode()
+def filling_gain(net, pictures, n=96, size=160, seed=0):
+    """Least squares gains of the mean's difference to the filling, by depth in the hole.
+
+    Near the rim the filling is nearly right, and what a network adds that has not learnt
+    enough is partly noise. Measured on crops of the training photos, where pictures is a
+    `Pictures`; numbers up to 1 for depths of 1, 2, ... pixels, the last for all deeper.
+    """
+    rng = np.random.default_rng(seed)
+    top, bottom = np.full(N_GAINS, 1.0), np.full(N_GAINS, 1.0)  # towards 1 without data
+    for i in range(n):
+        crop = np.array(pictures.crop(rng, 0, size, i % 4 == 0))
+        photo = torch.from_numpy(crop).permute(2, 0, 1)[None].float() / 127.5 - 1
+        inside = random_hole(rng, size)
+        hole = torch.from_numpy(inside)[None, None].float()
+        first = filling(photo * (1 - hole), hole)[0]
+        ours = (inpaint(net, photo, hole, n_steps=1, seed=i)[0] - first).numpy()
+        wanted = (photo[0] - first).numpy()
+        depth = np.round(distance_transform_edt(inside)).astype(int)
+        for k in range(N_GAINS):
+            there = depth == k + 1
+            top[k] += (ours[:, there] * wanted[:, there]).sum()
+            bottom[k] += (ours[:, there] ** 2).sum()
+    return [round(float(g), 3) for g in (top / bottom).clip(0, 1)] + [1.0]

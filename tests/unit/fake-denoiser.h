@@ -16,6 +16,7 @@ typedef struct {
      * D = mean + cos v / (cos^2 v + sin^2) (x - cos mean), v = deviation^2. With
      * base.uses_mean the mean is the input's where there is one. */
     float mean, deviation;
+    float offset; /* of its answer from its input's mean */
     int n_calls;
     size_t n_pixels; /* over all calls */
     float lowest_theta, highest_theta;
@@ -67,7 +68,8 @@ fake_run(SdeDenoiser *base, const SdeDenoiserInput *input, float *x0,
         self->lowest_theta = MIN(self->lowest_theta, angle);
         self->highest_theta = MAX(self->highest_theta, angle);
         for (size_t c = 3 * i; c < 3 * i + 3; c++) {
-            double mean = (double) (input->mean != NULL ? input->mean[c] : self->mean);
+            double mean = (double) (input->mean != NULL ? input->mean[c] + self->offset
+                                                        : self->mean);
 
             x0[c] = (float) (mean + gain * ((double) input->x[c] - keep * mean));
         }

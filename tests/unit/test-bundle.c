@@ -345,6 +345,9 @@ test_wrong_values_in_the_sdedit_object_are_refused(void)
                           "'posterior_input'");
     assert_sdedit_refused("{\"patch_size\":2,\"posterior_input\":true}",
                           SDE_ERROR_FORMAT, "'level_map'");
+    assert_sdedit_refused("{\"filling_gain\":1}", SDE_ERROR_FORMAT, "'filling_gain'");
+    assert_sdedit_refused("{\"filling_gain\":[0.5,-1]}", SDE_ERROR_FORMAT, "number 1");
+    assert_sdedit_refused("{\"filling_gain\":[\"a\"]}", SDE_ERROR_FORMAT, "number 0");
     assert_sdedit_refused("{\"new_key\":1}", SDE_ERROR_UNSUPPORTED, "'new_key'");
     assert_sdedit_refused("{" OURS "\"class_names\":\"photo\"}", SDE_ERROR_FORMAT,
                           "'class_names'");

@@ -323,6 +323,31 @@ test_the_model_fills_with_its_mean(Fixture *fixture, const void *level_map)
     assert_outside_is_kept(fixture, 0);
 }
 
+/* The mean's difference to the filling is taken as the model says for the depth. */
+static void
+test_the_mean_is_weighed_by_depth(Fixture *fixture, const void *level_map)
+{
+    const float gain[] = {0.0f, 0.5f, 1.0f};
+
+    for (size_t i = 0; i < fixture->source.stride * 110; i++) {
+        fixture->source.pixels[i] = 0.5f;
+    }
+    fixture->fake.base.uses_mean = true;
+    fixture->fake.offset = 0.25f;    /* of -1..1 */
+    fixture->fake.deviation = 0.01f; /* it hardly looks at x */
+    fixture->fake.base.filling_gain = gain;
+    fixture->fake.base.n_filling_gain = 3;
+    fixture->params.fill = SDE_FILL_MODEL;
+    fixture->params.sampling.n_steps = 1;
+    run_well(fixture);
+    for (int depth = 1; depth < 6; depth++) {
+        double share = (double) gain[MIN(depth, 3) - 1];
+
+        assert_near((double) test_pixel(&fixture->result, 59 + depth, 50)[0],
+                    0.5 + share * 0.125, 0.002);
+    }
+}
+
 /* After the mean the walk begins at t0, in full only deep in the hole. */
 static void
 test_depth_grades_what_follows_the_mean(Fixture *fixture, const void *level_map)
@@ -435,6 +460,7 @@ main(int argc, char **argv)
     ADD("resampling", NULL, test_resampling_multiplies_the_evaluations);
     ADD("known", yes, test_known_pixels_are_at_level_0);
     ADD("mean", yes, test_the_model_fills_with_its_mean);
+    ADD("gain", yes, test_the_mean_is_weighed_by_depth);
     ADD("depth", yes, test_depth_grades_what_follows_the_mean);
     ADD("first-guess", yes, test_the_first_guess_continues_what_is_known);
     ADD("tiles", yes, test_a_pointwise_result_does_not_depend_on_the_tiles);
