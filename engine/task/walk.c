@@ -21,7 +21,10 @@
 #include "task/mask.h"
 #include "task/scale.h"
 
-#define SURE_DEPTH    10 /* pixels: deeper in a hole the mean says little of detail */
+/* Pixels: so near to what is known the mean is right and stays; deeper down it says
+ * less and less of detail. */
+#define SURE_DEPTH    3
+#define LOST_DEPTH    10
 #define COLOR_CELL    16 /* pixels: size of what keep_color calls coarse */
 #define JUMP_FRACTION 25 /* a jump is this part of the steps (RePaint: 10 of 250) */
 
@@ -33,6 +36,7 @@ typedef struct {
     size_t n_pixels;
     double *thetas; /* n_steps + 1 */
     float *x, *d, *noise, *now, *next;
+    bool refines;  /* some share is above 0: the hole is deep somewhere */
     float *shares; /* of the walk's angle, after the mean; NULL without mean_first */
     float *mean;   /* NULL: not used, or nothing is known */
     int color_width, color_height;
@@ -164,7 +168,10 @@ fill_shares(Run *run)
 
     sde_mask_measure_depth(levels, run->width, run->height, run->shares);
     for (size_t i = 0; i < run->n_pixels; i++) {
-        run->shares[i] = levels[i] * MIN(run->shares[i] / SURE_DEPTH, 1.0f);
+        float beyond = (run->shares[i] - SURE_DEPTH) / (LOST_DEPTH - SURE_DEPTH);
+
+        run->shares[i] = levels[i] * CLAMP(beyond, 0.0f, 1.0f);
+        run->refines = run->refines || run->shares[i] > 0.0f;
     }
 }
 
@@ -385,8 +392,15 @@ jump_back(Run *run, int to)
     run->step = to;
 }
 
-/* Each stretch of `jump` steps is walked n_resample times: exactly n_steps × n_resample
- * evaluations. */
+/* A thin hole has its mean after the first step, and nothing left to refine. */
+static bool
+is_done(const Run *run)
+{
+    return run->shares != NULL && run->step > 0 && !run->refines;
+}
+
+/* Each stretch of `jump` steps is walked n_resample times: n_steps × n_resample
+ * evaluations, but for thin holes that begin with their mean. */
 static bool
 walk_all(Run *run, const SdeSpan *span, GError **error)
 {
@@ -402,7 +416,7 @@ walk_all(Run *run, const SdeSpan *span, GError **error)
             if (round > 0) {
                 jump_back(run, begin);
             }
-            while (run->step < end) {
+            while (run->step < end && !is_done(run)) {
                 SdeSpan part = sde_span_part(span, pass, n_passes);
 
                 run->task->pass++;

@@ -361,7 +361,19 @@ test_depth_grades_what_follows_the_mean(Fixture *fixture, const void *level_map)
     run_well(fixture);
     g_assert_cmpint(fixture->fake.n_calls, ==, 2);
     assert_near((double) fixture->fake.most_theta, theta, 1e-3);
-    assert_near((double) fixture->fake.least_theta, theta / 10.0, 1e-3);
+    assert_near((double) fixture->fake.least_theta, theta / 7.0, 1e-3); /* 4 deep */
+}
+
+static void
+test_a_thin_hole_is_done_with_its_mean(Fixture *fixture, const void *level_map)
+{
+    set_picture(fixture, 150, 110, (SdeRect) {40, 30, 70, 6});
+    fixture->params.fill = SDE_FILL_MODEL;
+    fixture->params.sampling.n_steps = 4;
+    run_well(fixture);
+    g_assert_cmpint(fixture->fake.n_calls, ==, 1);
+    assert_near((double) test_pixel(&fixture->result, 60, 33)[0], 0.625, 0.01);
+    assert_outside_is_kept(fixture, 0);
 }
 
 /* A denoiser that believes its first guess alone returns it, and what continues a ramp
@@ -462,6 +474,7 @@ main(int argc, char **argv)
     ADD("mean", yes, test_the_model_fills_with_its_mean);
     ADD("gain", yes, test_the_mean_is_weighed_by_depth);
     ADD("depth", yes, test_depth_grades_what_follows_the_mean);
+    ADD("thin", yes, test_a_thin_hole_is_done_with_its_mean);
     ADD("first-guess", yes, test_the_first_guess_continues_what_is_known);
     ADD("tiles", yes, test_a_pointwise_result_does_not_depend_on_the_tiles);
     ADD("far-holes", yes, test_far_holes_are_both_filled);
