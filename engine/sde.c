@@ -30,7 +30,7 @@
 #define LEVEL_MAP_INPAINT_STEPS 4
 #define INPAINT_STEPS           20
 #define RESTYLE_STEPS           12
-#define RESTYLE_GUIDANCE        2.5 /* less: styles look alike; more: their grain is noise */
+#define RESTYLE_GUIDANCE        3.0 /* less: styles look alike; more: their grain is noise */
 
 struct _SdeModel {
     gatomicrefcount n_refs;
