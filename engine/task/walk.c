@@ -36,8 +36,8 @@ typedef struct {
     size_t n_pixels;
     double *thetas; /* n_steps + 1 */
     float *x, *d, *noise, *now, *next;
-    bool refines;  /* some share is above 0: the hole is deep somewhere */
-    float *shares; /* of the walk's angle, after the mean; NULL without mean_first */
+    float *depth;  /* in the hole, pixels; NULL without mean_first */
+    float deepest; /* of them */
     float *mean;   /* NULL: not used, or nothing is known */
     int color_width, color_height;
     float *colors, *color_shift; /* coarse start; its difference from D */
@@ -74,7 +74,7 @@ run_alloc(Run *run, SdeArena *arena)
     run->colors = sde_arena_alloc(arena, coarse);
     run->color_shift = sde_arena_alloc(arena, coarse);
     run->mean = run->uses_mean ? sde_arena_alloc(arena, 3 * n) : NULL;
-    run->shares = run->walk->mean_first ? sde_arena_alloc(arena, n) : NULL;
+    run->depth = run->walk->mean_first ? sde_arena_alloc(arena, n) : NULL;
 }
 
 static size_t
@@ -148,30 +148,38 @@ draw_noise(Run *run)
 /* ---- angles -----------------------------------------------------------------------
  */
 
+/* How much of the walk's angle a pixel so deep in the hole has, after the mean. */
+static float
+share_at(float depth)
+{
+    return CLAMP((depth - SURE_DEPTH) / (LOST_DEPTH - SURE_DEPTH), 0.0f, 1.0f);
+}
+
 /* The angles of the walk at a step, 0..n_steps. */
 static void
 fill_angles(const Run *run, int step, float *angles)
 {
     const float theta = (float) run->thetas[step];
-    const float *levels =
-        run->shares != NULL && step > 0 ? run->shares : run->walk->area->levels;
+    const float *levels = run->walk->area->levels;
+    bool refines = run->depth != NULL && step > 0;
 
     for (size_t i = 0; i < run->n_pixels; i++) {
-        angles[i] = theta * (run->graded ? levels[i] : 1.0f);
+        float share = refines ? share_at(run->depth[i]) : 1.0f;
+
+        angles[i] = theta * (run->graded ? levels[i] * share : 1.0f);
     }
 }
 
 static void
-fill_shares(Run *run)
+find_depth(Run *run)
 {
-    const float *levels = run->walk->area->levels;
-
-    sde_mask_measure_depth(levels, run->width, run->height, run->shares);
+    if (run->depth == NULL) {
+        return;
+    }
+    sde_mask_measure_depth(run->walk->area->levels, run->width, run->height,
+                           run->depth);
     for (size_t i = 0; i < run->n_pixels; i++) {
-        float beyond = (run->shares[i] - SURE_DEPTH) / (LOST_DEPTH - SURE_DEPTH);
-
-        run->shares[i] = levels[i] * CLAMP(beyond, 0.0f, 1.0f);
-        run->refines = run->refines || run->shares[i] > 0.0f;
+        run->deepest = MAX(run->deepest, run->depth[i]);
     }
 }
 
@@ -317,16 +325,13 @@ static void
 weigh_mean(Run *run)
 {
     const SdeDenoiser *denoiser = run->task->denoiser;
-    g_autofree float *depth = NULL;
 
-    if (run->shares == NULL || run->step > 0 || run->mean == NULL ||
+    if (run->depth == NULL || run->step > 0 || run->mean == NULL ||
         denoiser->n_filling_gain == 0) {
         return;
     }
-    depth = g_new(float, run->n_pixels);
-    sde_mask_measure_depth(run->walk->area->levels, run->width, run->height, depth);
     for (size_t i = 0; i < run->n_pixels; i++) {
-        float gain = depth[i] > 0.0f ? gain_at(denoiser, depth[i]) : 1.0f;
+        float gain = run->depth[i] > 0.0f ? gain_at(denoiser, run->depth[i]) : 1.0f;
 
         for (size_t c = 3 * i; c < 3 * i + 3; c++) {
             run->d[c] = run->mean[c] + gain * (run->d[c] - run->mean[c]);
@@ -396,7 +401,7 @@ jump_back(Run *run, int to)
 static bool
 is_done(const Run *run)
 {
-    return run->shares != NULL && run->step > 0 && !run->refines;
+    return run->depth != NULL && run->step > 0 && share_at(run->deepest) <= 0.0f;
 }
 
 /* Each stretch of `jump` steps is walked n_resample times: n_steps × n_resample
@@ -441,9 +446,7 @@ run_walk(Run *run, const SdeSpan *span, GError **error)
 
     fill_thetas(run, thetas);
     run->thetas = thetas;
-    if (run->shares != NULL) {
-        fill_shares(run);
-    }
+    find_depth(run);
     if (walk->keep_color > 0.0) {
         sde_scale_down(walk->area->start, 3 * (size_t) run->width, run->width,
                        run->height, 3, run->colors, run->color_width,
