@@ -408,6 +408,14 @@ sde_json_get_double(JsonObject *object, const char *key, double min, double max,
     return true;
 }
 
+double
+sde_json_number_of(JsonNode *node, double otherwise)
+{
+    return holds_value(node, G_TYPE_INT64) || holds_value(node, G_TYPE_DOUBLE)
+               ? json_node_get_double(node)
+               : otherwise;
+}
+
 bool
 sde_json_get_bool(JsonObject *object, const char *key, bool *value, GError **error)
 {

@@ -27,6 +27,8 @@ bool sde_json_get_double(JsonObject *object, const char *key, double min, double
                          double *value, GError **error);
 bool sde_json_get_bool(JsonObject *object, const char *key, bool *value,
                        GError **error);
+/* The number of a node, or `otherwise` where it holds none. */
+double sde_json_number_of(JsonNode *node, double otherwise);
 /* Lent by the object. */
 bool sde_json_peek_string(JsonObject *object, const char *key, const char **value,
                           GError **error);

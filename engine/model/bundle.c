@@ -228,16 +228,6 @@ read_class_names(JsonObject *object, SdeBundle *bundle, GError **error)
     return true;
 }
 
-static double
-read_number(JsonNode *node, double otherwise)
-{
-    GType type =
-        JSON_NODE_HOLDS_VALUE(node) ? json_node_get_value_type(node) : G_TYPE_INVALID;
-
-    return type == G_TYPE_DOUBLE || type == G_TYPE_INT64 ? json_node_get_double(node)
-                                                         : otherwise;
-}
-
 static bool
 read_filling_gain(JsonObject *object, SdeBundle *bundle, GError **error)
 {
@@ -255,7 +245,7 @@ read_filling_gain(JsonObject *object, SdeBundle *bundle, GError **error)
         return false;
     }
     for (unsigned i = 0; i < n; i++) {
-        double gain = read_number(json_array_get_element(list, i), -1.0);
+        double gain = sde_json_number_of(json_array_get_element(list, i), -1.0);
 
         if (!(gain >= 0.0 && gain <= MAX_GAIN)) {
             g_set_error(error, SDE_ERROR, SDE_ERROR_FORMAT,

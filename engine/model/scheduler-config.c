@@ -233,12 +233,7 @@ read_trained_betas(JsonObject *object, SdeSchedulerConfig *config, GError **erro
     }
     betas = g_new0(double, config->num_train_timesteps);
     for (int i = 0; i < config->num_train_timesteps; i++) {
-        JsonNode *node = json_array_get_element(list, (guint) i);
-        GType type = JSON_NODE_HOLDS_VALUE(node) ? json_node_get_value_type(node)
-                                                 : G_TYPE_INVALID;
-        double beta = type == G_TYPE_DOUBLE || type == G_TYPE_INT64
-                          ? json_node_get_double(node)
-                          : -1;
+        double beta = sde_json_number_of(json_array_get_element(list, (guint) i), -1.0);
 
         if (!(beta >= 0 && beta <= 1)) {
             g_set_error(error, SDE_ERROR, SDE_ERROR_FORMAT,

@@ -115,7 +115,6 @@ job_compute(Job *job, const SdeOptions *options, GError **error)
     const SdeMask *mask = job->mask.levels != NULL ? &job->mask : NULL;
     SdeRestyleParams restyle = options->restyle;
     SdeInpaintParams inpaint = options->inpaint;
-
     SdeModelInfo info;
 
     sde_model_get_info(job->model, &info);
