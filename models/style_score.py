@@ -20,7 +20,8 @@ from torch.nn import functional as F
 
 from sdedit_models import folder, native, sampling
 from sdedit_models.levels import CLASS_NAMES, NONE_CLASS
-from sdedit_models.mixture import OPPONENT, smoothed
+from sdedit_models.lines import smoothed
+from sdedit_models.mixture import OPPONENT
 from sdedit_models.pictures import find_files, open_rgb
 
 SIDE = 192
@@ -42,7 +43,7 @@ def texture(luma):
     """Energy, peakedness and directions of the detail at three sizes."""
     values = []
     for k in range(3):
-        fine = luma - smoothed(luma, 1.0)
+        fine = luma - smoothed(luma[None], 1.0)[0]
         energy = fine.std() + 1e-4
         values += [energy.log(), (fine / energy).abs().pow(4).mean().clamp(max=60).log()]
         dx, dy = (fine[:, :, 1:] - fine[:, :, :-1])[:, 1:], (fine[:, 1:] - fine[:, :-1])[:, :, 1:]
@@ -67,7 +68,7 @@ def features(picture):
     weights = chroma / (chroma.sum() + 1e-3)
     values += [(weights * (k * hue).cos()).sum() for k in (1, 2)]
     values += [(weights * (k * hue).sin()).sum() for k in (1, 2)]
-    values += [smoothed(luma[None], 8.0).std(), chroma.std()]
+    values += [smoothed(luma[None, None], 8.0).std(), chroma.std()]
     return torch.stack([torch.as_tensor(v, dtype=torch.float32)
                         for v in values + texture(luma[None])])
 

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Tests of the training scripts with a tiny network: a few seconds on one core."""
 
+import io
 import math
 import sys
 import tempfile
@@ -14,10 +15,15 @@ try:
     from PIL import Image
     from safetensors.torch import load_file
 
+    import decode
     import export
     import golden
     import train
-    from sdedit_models import folder, levels, masks, mixture, native, unet, validation
+    from sdedit_models import (
+        folder, jpeg, levels, lines, masks, mixture, muon, native, pictures, unet,
+        validation,
+    )
+    from sdedit_models.dice import Dice
 except ImportError as error:
     if __name__ != "__main__":
         raise unittest.SkipTest(f"models: {error.name} is missing") from error
@@ -63,6 +69,88 @@ class Levels(unittest.TestCase):
         rng = np.random.default_rng(0)
         for _ in range(50):
             self.assertTrue(0 < masks.random_hole(rng, 32).mean() < 0.9)
+
+
+    def test_depths_grow_inwards(self):
+        depths = masks.random_depths(np.random.default_rng(0), 3, 32)
+        self.assertEqual(depths.shape, (3, 1, 32, 32))
+        self.assertTrue(((depths == 0) | (depths >= 1)).all())
+
+
+class Batches(unittest.TestCase):
+    """What the training mixture is made with."""
+
+    def setUp(self):
+        scratch = tempfile.TemporaryDirectory()
+        self.addCleanup(scratch.cleanup)
+        self.path = Path(scratch.name)
+
+    def test_resizing_is_pillow_bicubic(self):
+        picture = Image.effect_noise((40, 40), 20)
+        for side, size in ((40, 40), (40, 23), (17, 32)):
+            part = picture.crop((0, 0, side, side)).resize((size, size), Image.BICUBIC)
+            matrix = lines.resizing(torch.tensor([side]), size, 40)
+            x = torch.from_numpy(np.array(picture, dtype=np.float32))[None, None]
+            ours = lines.along_both(matrix, x)[0, 0].clamp(0, 255)
+            worst = (ours - torch.from_numpy(np.array(part)).float()).abs().max()
+            with self.subTest(side=side, size=size):
+                self.assertLess(worst, 1.01)  # Pillow rounds after each direction
+
+    def test_blur_keeps_the_mean_and_takes_the_noise(self):
+        x = torch.randn(2, 1, 64, 48, generator=torch.Generator().manual_seed(0))
+        y = lines.smoothed(x, torch.tensor([1.0, 3.0]))
+        expected = torch.tensor([1.0, 3.0]) * 2 * math.pi**0.5  # white noise, 2 sigma sqrt(pi)
+        ratio = x.std(dim=(1, 2, 3)) / y.std(dim=(1, 2, 3))
+        self.assertTrue(torch.allclose(ratio, expected, rtol=0.2), ratio)
+        flat = torch.full((2, 1, 9, 9), 0.5)
+        self.assertTrue(torch.allclose(lines.smoothed(flat, 2.0), flat, atol=1e-5))
+
+    def test_jpeg_distorts_as_a_file_does(self):
+        rng = np.random.default_rng(0)
+        coarse = Image.fromarray(rng.integers(0, 256, (9, 7, 3), dtype=np.uint8))
+        pixels = np.array(coarse.resize((70, 90), Image.BICUBIC)).astype(float)
+        pixels = (pixels + rng.normal(0, 8, pixels.shape)).clip(0, 255).astype(np.uint8)
+        x = torch.from_numpy(pixels).permute(2, 0, 1)[None] / 127.5 - 1
+        for quality in (40, 75, 95):
+            file = io.BytesIO()
+            Image.fromarray(pixels).save(file, "JPEG", quality=quality)
+            theirs = torch.from_numpy(np.array(Image.open(file))).permute(2, 0, 1)[None]
+            theirs = theirs / 127.5 - 1
+            ours = jpeg.jpeg(x, torch.tensor([float(quality)]))
+            lost = [float((y - x).std(dim=(2, 3)).mean()) for y in (theirs, ours)]
+            with self.subTest(quality=quality):
+                self.assertLess(abs(lost[1] / lost[0] - 1), 0.03)
+                self.assertLess(float((ours - theirs).std()), 0.35 * lost[0])
+
+    def test_dice_go_on_where_they_were(self):
+        one, other = Dice(1), Dice(2)
+        one.normal(3)
+        other.restore(one.state())
+        self.assertTrue(torch.equal(one.uniform(5), other.uniform(5)))
+        self.assertEqual(one.counts(9, (0.5, 0.5)), other.counts(9, (0.5, 0.5)))
+
+    def test_crops_come_from_the_class_and_from_later_parts(self):
+        for name, colour in (("1", 40), ("2", 200)):
+            source = self.path / name / "etching"
+            source.mkdir(parents=True)
+            Image.new("RGB", (50, 40), (colour,) * 3).save(source / "a.png")
+        photos = self.path / "photos"
+        make_photos(photos)
+        decode.decode(photos, self.path / "1", self.path / "parts" / "1.u8")
+        found = pictures.Pictures(self.path / "parts" / "*.u8")
+        labels = torch.full((20,), levels.CLASS_NAMES.index("etching"))
+        self.assertEqual(found.art_labels.tolist(), labels[:1].tolist())
+        crops = found.crops(Dice(0), labels, 16)
+        self.assertTrue(torch.allclose(crops, torch.tensor(40 / 255), atol=1e-4))
+        decode.decode(None, self.path / "2", self.path / "parts" / "2.u8")
+        found.refresh()
+        crops = found.crops(Dice(0), labels, 16).mean(dim=(1, 2, 3)) * 255
+        self.assertEqual({round(float(c)) for c in crops}, {40, 200})
+
+    def test_muon_steps_are_orthogonal(self):
+        matrices = torch.randn(2, 6, 20, generator=torch.Generator().manual_seed(0))
+        values = torch.linalg.svdvals(muon.orthogonal(matrices))
+        self.assertTrue(((values > 0.6) & (values < 1.3)).all(), values)
 
 
 class Native(unittest.TestCase):

@@ -23,7 +23,9 @@ import torch
 import torch.distributed as dist
 from safetensors.torch import save_file
 
-from sdedit_models import folder, mixture, muon, native, pictures, unet, validation
+import decode
+from sdedit_models import folder, masks, mixture, muon, native, pictures, unet, validation
+from sdedit_models.dice import Dice
 from sdedit_models.levels import predict_v
 
 
@@ -36,7 +38,8 @@ def parse_args(argv=None):
     add("--art", help="folder with one folder of pictures for each art class")
     add("--valid", help="folder of photos for validation only")
     add("--out", type=Path, required=True, help="folder of the run; goes on with it")
-    add("--cache", type=Path, help="decoded pictures (default: OUT/pictures.u8)")
+    add("--cache", type=Path, help="decoded pictures (default: OUT/pictures.u8); a pattern "
+        "like 'parts/*.u8' is looked at again after every chunk")
     add("--init", help="model folder to start from")
     add("--long-side", type=int, help="shrink larger pictures to this before use")
     add("--minutes", type=float, help="stop after this many minutes")
@@ -57,7 +60,8 @@ def parse_args(argv=None):
     add("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     add("--threads", type=int, default=1, help="of each process")
     add("--processes", type=int, default=1, help="share each step (CPU)")
-    add("--loaders", type=int, default=0, help="processes that only prepare batches")
+    add("--loaders", type=int, default=0, help="processes that only draw holes")
+    add("--compile", action="store_true", help="compile the network (torch.compile)")
     add("--seed", type=int, default=0)
     add("--valid-photos", type=int, default=20)
     add("--valid-crop", type=int, default=160)
@@ -97,25 +101,19 @@ def learning_rate(progress, warm_up):
     return 0.02 + 0.98 * (1 + math.cos(math.pi * x)) / 2
 
 
-def make_batch(args, source, rng, progress):
-    """What a process trains on in one step."""
-    n, size = args.batch // args.processes, args.crop
-    if args.late_crop and progress > 2 / 3:
-        n = max(1, round(n * (size / args.late_crop) ** 2))
-        size = args.late_crop
-    late = bool(args.init) or progress > 0.5  # white noise is learnt first
-    return mixture.batch(source, rng, n, size, camera_noise=late)
+class HoleLoader(torch.utils.data.IterableDataset):
+    """Draws holes in processes of its own; such runs do not resume bit for bit."""
 
+    TOGETHER = 16
 
-class Loader(torch.utils.data.IterableDataset):
-    """Prepares batches in processes of its own; such runs do not resume bit for bit."""
-
-    def __init__(self, args, source, step):
-        self.args, self.source, self.step = args, source, step
-        self.progress = torch.zeros(1).share_memory_()
+    def __init__(self, args, step):
+        self.args, self.step = args, step
+        self.size = torch.tensor(args.crop).share_memory_()
+        self.depths = torch.empty(0, 1, args.crop, args.crop, device=args.device)
         self.batches = iter(
             torch.utils.data.DataLoader(
-                self, batch_size=None, num_workers=args.loaders, prefetch_factor=4
+                self, batch_size=None, num_workers=args.loaders, prefetch_factor=8,
+                pin_memory=args.device != "cpu",
             )
         )
 
@@ -123,11 +121,18 @@ class Loader(torch.utils.data.IterableDataset):
         worker = torch.utils.data.get_worker_info().id
         rng = np.random.default_rng([self.args.seed, self.step, worker])
         while True:
-            yield make_batch(self.args, self.source, rng, float(self.progress))
+            yield masks.random_depths(rng, self.TOGETHER, int(self.size))
 
-    def next_batch(self, progress):
-        self.progress.fill_(progress)
-        return next(self.batches)
+    def draw(self, n, size):
+        self.size.fill_(size)
+        found = [self.depths] if self.depths.shape[2] == size else []
+        while sum(map(len, found)) < n:
+            depths = next(self.batches)
+            if depths.shape[2] == size:  # others were drawn ahead for smaller crops
+                found.append(depths.to(self.args.device, non_blocking=True))
+        found = torch.cat(found)
+        self.depths = found[n:]
+        return found[:n]
 
 
 class Trainer:
@@ -145,15 +150,18 @@ class Trainer:
                 unet.make_config(widths, args.layers, args.groups, args.time)
             )
         self.net.to(args.device)
+        if args.device != "cpu":  # what its convolutions like
+            self.net.to(memory_format=torch.channels_last)
         self.ema = copy.deepcopy(self.net).requires_grad_(False)
         self.optimizers = muon.make_optimizers(
             self.net, args.optimizer, args.lr, threads=args.threads
         )
-        self.rng = np.random.default_rng([args.seed, rank])
+        self.compiled = torch.compile(self.net) if args.compile else self.net
+        self.dice = Dice([args.seed, rank], args.device)
         self.step = self.crops = 0
         self.done = self.seconds = 0.0
-        self.pictures = pictures.Pictures(args.cache)
-        self.loader = None
+        self.pictures = pictures.Pictures(args.cache, args.device)
+        self.hole_loader = None
 
     def state(self):
         return {
@@ -161,7 +169,7 @@ class Trainer:
             "net": self.net.state_dict(),
             "ema": self.ema.state_dict(),
             "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
-            "rng": self.rng.bit_generator.state,
+            "dice": self.dice.state(),
             "step": self.step,
             "crops": self.crops,
             "done": self.done,
@@ -174,27 +182,38 @@ class Trainer:
         for optimizer, saved in zip(self.optimizers, state["optimizers"]):
             optimizer.load_state_dict(saved)
         if self.rank == 0:
-            self.rng.bit_generator.state = state["rng"]
+            self.dice.restore(state["dice"])
         else:
-            self.rng = np.random.default_rng([self.args.seed, self.rank, state["step"]])
+            seed = [self.args.seed, self.rank, state["step"]]
+            self.dice = Dice(seed, self.args.device)
         for key in ("step", "crops", "done", "seconds"):
             setattr(self, key, state[key])
 
     def next_batch(self, progress):
+        """What to train on in one step."""
+        args = self.args
+        n, size = args.batch // args.processes, args.crop
+        if args.late_crop and progress > 2 / 3:
+            n = max(1, round(n * (size / args.late_crop) ** 2))
+            size = args.late_crop
+        late = bool(args.init) or progress > 0.2  # white noise is learnt first
+        return mixture.batch(
+            self.pictures, self.draw_holes, self.dice, n, size, camera_noise=late
+        )
+
+    def draw_holes(self, n, size):
         if not self.args.loaders:
-            tensors = make_batch(self.args, self.pictures, self.rng, progress)
-        else:
-            if self.loader is None:
-                self.loader = Loader(self.args, self.pictures, self.step)
-            tensors = self.loader.next_batch(progress)
-        return [tensor.to(self.args.device, non_blocking=True) for tensor in tensors]
+            return masks.random_depths(self.dice.host, n, size).to(self.args.device)
+        if self.hole_loader is None:
+            self.hole_loader = HoleLoader(self.args, self.step)
+        return self.hole_loader.draw(n, size)
 
     def train_step(self, progress):
         """One step of all optimisers; the loss."""
         x0, x_t, angles, labels, mean = self.next_batch(progress)
         device = self.args.device
         with torch.autocast(device, torch.bfloat16, enabled=device != "cpu"):
-            v = predict_v(self.net, x_t, angles, labels, mean)
+            v = predict_v(self.compiled, x_t, angles, labels, mean)
         loss = mixture.loss_of(v, x0, x_t, angles, mean)
         loss.backward()
         params = list(self.net.parameters())
@@ -211,7 +230,7 @@ class Trainer:
         self.crops += len(x0) * self.args.processes
         decay = min(self.args.ema, (1 + self.step) / (10 + self.step))
         torch._foreach_lerp_(list(self.ema.parameters()), params, 1 - decay)
-        return float(loss)
+        return loss.detach()
 
     def train(self, clock, seconds):
         """Steps for this long or to the end of the run; the mean loss."""
@@ -221,7 +240,7 @@ class Trainer:
             losses.append(self.train_step(self.done))
             self.done = clock.progress(self.step)
         self.seconds += time.time() - start
-        return sum(losses) / max(1, len(losses))
+        return float(sum(losses) / max(1, len(losses)))
 
     def agree(self, stop):
         """Whether to stop: what the first process thinks."""
@@ -247,7 +266,8 @@ def save(trainer, out):
     torch.save(trainer.state(), out / "state.part")
     os.replace(out / "state.part", out / "state.pt")
     config = json.dumps(trainer.net.config)
-    save_file(trainer.ema.state_dict(), out / "ema.part", {"config": config})
+    weights = {name: w.contiguous() for name, w in trainer.ema.state_dict().items()}
+    save_file(weights, out / "ema.part", {"config": config})
     os.replace(out / "ema.part", out / "ema.safetensors")
 
 
@@ -260,6 +280,8 @@ def run(rank, args):
     """One process of the training."""
     native.start(args.threads)
     torch.set_num_threads(1 if native.library else args.threads)
+    torch.set_float32_matmul_precision("high")  # on a GPU; convolutions have bf16
+    torch.backends.cudnn.benchmark = True
     if args.processes > 1:
         store = f"file://{args.out.resolve()}/rendezvous"
         dist.init_process_group("gloo", store, rank=rank, world_size=args.processes)
@@ -275,6 +297,7 @@ def run(rank, args):
         if rank == 0:
             save(trainer, args.out)
             report(trainer, photos, loss)
+        trainer.pictures.refresh()
         if trainer.done >= 1:
             break
 
@@ -300,11 +323,8 @@ def prepare(args):
     """Make the folder of the run, and decode the pictures if that was not done yet."""
     args.out.mkdir(parents=True, exist_ok=True)
     args.cache = args.cache or args.out / "pictures.u8"
-    if not Path(f"{args.cache}.json").exists():
-        files = pictures.find_files(args.photos, args.art)
-        if not files:
-            raise SystemExit("no pictures: give --photos and perhaps --art")
-        pictures.build_cache(files, args.cache, args.long_side)
+    if not list(args.cache.parent.glob(args.cache.name)):
+        decode.decode(args.photos, args.art, args.cache, args.long_side)
 
 
 def main(argv=None):

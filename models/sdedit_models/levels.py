@@ -37,8 +37,11 @@ MAX_ANGLE = float(ANGLES[-1])
 
 def timestep_of(angle):
     """t of theta: linear between the table's entries, -1 at theta 0. [n] to [n]."""
-    t = np.interp(angle.double().cpu().numpy(), ANGLES, np.arange(-1, N_TIMESTEPS))
-    return torch.from_numpy(t).to(angle)
+    table = torch.from_numpy(ANGLES).to(angle.device)
+    dtype, angle = angle.dtype, angle.double()
+    i = (torch.searchsorted(table, angle, right=True) - 1).clamp(0, N_TIMESTEPS - 1)
+    t = i - 1 + (angle - table[i]) / (table[i + 1] - table[i])
+    return t.clamp(-1, N_TIMESTEPS - 1).to(dtype)
 
 
 def angle_of_sigma(sigma):
@@ -86,12 +89,18 @@ def filling(x_t, angles):
     then a few steps towards a plate under tension, which also continues slopes: thin
     holes get there, wide ones only along their rims.
     """
-    known = (angles == 0).to(x_t.dtype)
+    known = angles == 0
+    some = known.any(dim=3).any(dim=2).any(dim=1) & ~known.all(dim=3).all(dim=2).all(dim=1)
     mean = torch.zeros_like(x_t)
-    some = known.amax(dim=(1, 2, 3)).bool() & ~known.amin(dim=(1, 2, 3)).bool()
     if some.any():
-        mean[some] = bend(fill(x_t[some] * known[some], known[some]), 1 - known[some])
+        mean[some] = continued(x_t[some], angles[some])
     return mean
+
+
+def continued(x_t, angles):
+    """`filling` without a look at where there is nothing to do."""
+    known = (angles == 0).to(x_t.dtype)
+    return bend(fill(x_t * known, known), 1 - known)
 
 
 def laplacian(x):

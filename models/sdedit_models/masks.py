@@ -3,7 +3,9 @@
 import string
 
 import numpy as np
+import torch
 from PIL import Image, ImageDraw, ImageFont
+from scipy.ndimage import distance_transform_edt
 
 LETTERS = list(string.ascii_letters + string.digits)
 
@@ -63,3 +65,10 @@ def random_hole(rng, size):
         hole = np.asarray(image) > 0
         if 0 < hole.mean() < 0.9:
             return hole
+
+
+def random_depths(rng, n, size):
+    """Holes [n, 1, size, size]: how deep inside each pixel is (at least 1), outside 0."""
+    depths = [distance_transform_edt(random_hole(rng, size)) for _ in range(n)]
+    depths = np.array(depths, dtype=np.float32).reshape(n, 1, size, size)
+    return torch.from_numpy(depths)

@@ -3,208 +3,235 @@
 A sample is x0, x_t and a map of angles. For white noise x_t = cos x0 + sin noise. Where
 noise is clipped, rounded or of a camera, x_t = cos y with y the noisy photo, and the
 map carries what a noise estimator would report. The task is to find x0 in all cases.
+
+All is computed by the batch, on the device that trains; only holes are drawn elsewhere.
 """
 
-import io
 import math
 
-import numpy as np
 import torch
-from PIL import Image
-from scipy.ndimage import distance_transform_edt
 from torch.nn import functional as F
 
-from .levels import MAX_ANGLE, NONE_CLASS, filling
-from .masks import random_hole
+from .jpeg import jpeg
+from .levels import MAX_ANGLE, NONE_CLASS, continued
+from .lines import along_both, resizing, smoothed
 
-# denoise, holes, restyle, fields
-WEIGHTS = (0.28, 0.35, 0.34, 0.03)
+# The tasks, in the order that they have in a batch: noise removal, restyling, holes, and
+# fields of levels. Shares of the samples; of art; of whole frames.
+WEIGHTS = (0.28, 0.34, 0.35, 0.03)
+ART = (0.05, 0.9, 0.2, 0.1)
+WHOLE = (0.0, 0.35, 0.35, 0.1)
+CAMERA = 0.4  # share of camera noise in noise removal
 # of R, G, B in -1..1: brightness and two differences of colours, orthogonal
 OPPONENT = torch.tensor([[1.0, 1, 1], [1, 0, -1], [1, -2, 1]])
 OPPONENT = OPPONENT / OPPONENT.norm(dim=1, keepdim=True)
 
 
-def batch(pictures, rng, n, size, camera_noise=True, weights=WEIGHTS):
-    """x0 [n, 3, size, size], x_t, angles [n, 1, size, size], labels [n] and mean."""
-    tasks = rng.choice(len(weights), n, p=weights)
-    crops, labels = [], []
-    for task in tasks:
-        art = pictures.art_labels and rng.random() < (0.05, 0.2, 0.9, 0.1)[task]
-        label = int(rng.choice(pictures.art_labels)) if art else 0
-        whole = rng.random() < (0.0, 0.35, 0.35, 0.1)[task]
-        crops.append(pictures.crop(rng, label, size, whole))
-        labels.append(label)
-    labels = torch.tensor(labels)
-    labels[torch.from_numpy(rng.random(n) < 0.1)] = NONE_CLASS
+def batch(pictures, draw_holes, dice, n, size, camera_noise=True, weights=WEIGHTS):
+    """x0 [n, 3, size, size], x_t, angles [n, 1, size, size], labels [n] and mean.
 
-    x0 = torch.from_numpy(np.stack(crops)).permute(0, 3, 1, 2).float() / 255
-    x0 = vary_colour(x0, rng) * 2 - 1
-    noise = torch.from_numpy(rng.standard_normal(x0.shape, dtype=np.float32))
-    angles = torch.stack([angle_map(task, rng, x) for task, x in zip(tasks, x0)])
+    `draw_holes(count, size)` gives depths like `masks.random_depths`, on the device.
+    """
+    counts = dice.counts(n, weights)
+    labels, whole = draw_subjects(pictures, dice, counts)
+    x0 = pictures.crops(dice, labels, size, whole)
+    x0 = vary_colour(x0, dice, labels > 0) * 2 - 1
+    labels = torch.where(dice.chance(0.1, n), NONE_CLASS, labels)
+
+    # views of noise removal, restyling, and what has known pixels to be continued
+    parts = [counts[0], counts[1], counts[2] + counts[3]]
+    noisy, art, holed = range(3)
+    x0s = x0.split(parts)
+    angles = torch.cat([
+        denoising_angles(dice, counts[0], size),
+        restyling_angles(dice, counts[1], size),
+        hole_angles(dice, draw_holes(counts[2], size)),
+        field_angles(dice, x0s[holed][counts[2]:]),
+    ])
+    maps = angles.split(parts)
     start = x0
-    if pictures.art_labels and 0 in pictures.by_label:
-        start = as_photographed(x0, tasks, labels, angles, pictures, rng)
-    x_t = angles.cos() * start + angles.sin() * noise
-    for i in np.flatnonzero(tasks == 0):
-        if camera_noise and rng.random() < 0.33:
-            x_t[i], angles[i] = camera_photo(x0[i], angles[i], rng)
-        elif rng.random() < 0.5:
-            x_t[i] = angles[i].cos() * to_8_bit(x_t[i] / angles[i].cos())
-    return x0, x_t, angles, labels, filling(x_t, angles)
+    if pictures.has_photos and len(pictures.art_labels):
+        painted = as_photographed(
+            x0s[art], labels.split(parts)[art], maps[art], pictures, dice)
+        start = torch.cat([x0s[noisy], painted, x0s[holed]])
+    x_t = angles.cos() * start + angles.sin() * dice.normal(*x0.shape)
+    x_ts = x_t.split(parts)
+    as_files(x0s[noisy], x_ts[noisy], maps[noisy], dice, CAMERA if camera_noise else 0.0)
+    mean = torch.zeros_like(x0)
+    mean.split(parts)[holed].copy_(continued(x_ts[holed], maps[holed]))
+    return x0, x_t, angles, labels, mean
 
 
-def as_photographed(x0, tasks, labels, angles, pictures, rng):
-    """x0, with the art that is to be restyled moved towards how a photo looks.
+def draw_subjects(pictures, dice, counts):
+    """Classes of the samples, and which are of whole frames."""
+    n, device = sum(counts), dice.device
+    task = torch.repeat_interleave(torch.arange(len(counts)), torch.tensor(counts))
+    task = task.to(device)
+    labels = torch.zeros(n, dtype=torch.long, device=device)
+    if len(pictures.art_labels):
+        art = dice.chance(torch.tensor(ART, device=device)[task], n)
+        which = dice.below(torch.full((n,), len(pictures.art_labels), device=device))
+        labels = torch.where(art, pictures.art_labels[which], labels)
+    return labels, dice.chance(torch.tensor(WHOLE, device=device)[task], n)
+
+
+def as_photographed(art, labels, angles, pictures, dice):
+    """Art that is to be restyled, moved towards how a photo looks.
 
     What is restyled is a photo, whose colours and detail are not those of the style. A
     network that has only seen art with noise keeps them; one that has to find the art
     behind a photo's colours, a softer brush and a photo's grain repaints them. The more
     noise, the farther the way: at little noise a walk has nearly arrived.
     """
-    start = x0.clone()
-    size = x0.shape[2]
-    for i in np.flatnonzero(tasks == 2):
-        if labels[i] in (0, NONE_CLASS) or rng.random() < 0.2:
-            continue
-        crop = pictures.crop(rng, 0, size, rng.random() < 0.5)
-        photo = torch.from_numpy(crop.copy()).permute(2, 0, 1).float() / 127.5 - 1
-        share = min(1.0, math.sin(angles[i].max()) / math.sin(math.pi / 4))
-        way = share * math.sqrt(rng.random())
-        start[i] += way * (photo_like(x0[i], photo, rng) - x0[i])
-    return start
+    n, size = len(art), art.shape[2]
+    photos = pictures.crops(dice, torch.zeros_like(labels), size, dice.chance(0.5, n))
+    share = angles.amax(dim=(1, 2, 3)).sin() / math.sin(math.pi / 4)
+    way = share.clamp(max=1) * dice.uniform(n).sqrt()
+    stays = (labels == 0) | (labels == NONE_CLASS) | dice.chance(0.2, n)
+    way = torch.where(stays, 0.0, way)[:, None, None, None]
+    return art + way * (photo_like(art, photos * 2 - 1, dice) - art)
 
 
-def photo_like(art, photo, rng):
-    """Art [3, h, w] with the tones, colours and fine detail of a photo."""
-    a, b = (torch.einsum("ij,jhw->ihw", OPPONENT, x) for x in (art, photo))
-    if rng.random() < 0.6:
-        a = smoothed(a, rng.uniform(0.5, 3))
-    if rng.random() < 0.8:
-        ratio = b.std(dim=(1, 2)) / (a.std(dim=(1, 2)) + 0.02)
-        ratio = ratio.clamp(0.4, 2.5)[:, None, None]
-        moved = a - a.mean(dim=(1, 2), keepdim=True)
-        a = moved * ratio + b.mean(dim=(1, 2), keepdim=True)
-        coarse = smoothed(b, size_of_patches(rng, a))
-        a[1:] += rng.uniform(0, 1) * (coarse - coarse.mean(dim=(1, 2), keepdim=True))[1:]
-    if rng.random() < 0.5:
-        a = a + rng.uniform(0, 1) * (b - smoothed(b, rng.uniform(1, 3)))
-    return torch.einsum("ji,jhw->ihw", OPPONENT, a).clamp_(-1, 1)
+def photo_like(art, photos, dice):
+    """Art [n, 3, h, w] with the tones, colours and fine detail of photos."""
+    n, size = len(art), art.shape[2]
+
+    def some(share, changed, kept):
+        return torch.where(dice.chance(share, n, 1, 1, 1), changed, kept)
+
+    def deviation(x):
+        return x.std(dim=(2, 3), keepdim=True, correction=0)
+
+    opponent = OPPONENT.to(art)
+    a, b = (torch.einsum("ij,njhw->nihw", opponent, x) for x in (art, photos))
+    a = some(0.6, smoothed(a, dice.uniform(n, low=0.5, high=4)), a)
+
+    ratio = deviation(b) / (deviation(a) + 0.02)
+    toned = (a - a.mean(dim=(2, 3), keepdim=True)) * ratio.clamp(0.4, 2.5)
+    toned = toned + b.mean(dim=(2, 3), keepdim=True)
+    patches = smoothed(b, size * dice.uniform(n, low=0.02, high=0.12))
+    patches = (patches - patches.mean(dim=(2, 3), keepdim=True))[:, 1:]
+    tinted = toned[:, 1:] + dice.uniform(n, 1, 1, 1) * patches
+    a = some(0.8, torch.cat([toned[:, :1], tinted], dim=1), a)
+
+    fine = b - smoothed(b, dice.uniform(n, low=1, high=3))
+    a = some(0.5, a + dice.uniform(n, 1, 1, 1) * fine, a)
+    return torch.einsum("ji,njhw->nihw", opponent, a).clamp(-1, 1)
 
 
-def size_of_patches(rng, x):
-    return x.shape[1] * rng.uniform(0.02, 0.12)
-
-
-def smoothed(x, sigma):
-    """A Gaussian blur of [c, h, w], mirrored at the border."""
-    radius = min(int(2.5 * sigma) + 1, x.shape[1] - 1, x.shape[2] - 1)
-    line = torch.exp(-(torch.arange(-radius, radius + 1.0) ** 2) / (2 * sigma**2))
-    line = (line / line.sum()).expand(len(x), 1, -1)
-    x = F.pad(x[None], (radius,) * 4, mode="reflect")
-    x = F.conv2d(x, line[:, :, None, :], groups=x.shape[1])
-    return F.conv2d(x, line[:, :, :, None], groups=x.shape[1])[0]
-
-
-def vary_colour(x, rng):
-    """Random white balance, gain and gamma of pictures in 0..1."""
+def vary_colour(x, dice, art):
+    """Random white balance, gain and gamma of pictures in 0..1; less of it where `art`
+    [n], whose paper and pigments belong to the style."""
     n = len(x)
-    gain = np.exp(rng.normal(0, 0.05, (n, 3, 1, 1)))
-    gain = gain * np.exp(rng.uniform(-0.25, 0.1, (n, 1, 1, 1)))
-    gamma = np.exp(rng.uniform(-0.25, 0.25, (n, 1, 1, 1)))
-    gain, gamma = (torch.from_numpy(a.astype(np.float32)) for a in (gain, gamma))
-    return (x * gain).clamp_(0, 1).pow_(gamma)
+    amount = torch.where(art, 0.3, 1.0)[:, None, None, None]
+    gain = 0.05 * dice.normal(n, 3, 1, 1) + dice.uniform(n, 1, 1, 1, low=-0.25, high=0.1)
+    gamma = dice.uniform(n, 1, 1, 1, low=-0.25, high=0.25)
+    return (x * (amount * gain).exp()).clamp(0, 1) ** (amount * gamma).exp()
 
 
 def to_8_bit(x):
     """As a file stores it: clipped to -1..1 and rounded to 256 values."""
-    return ((x + 1) * 127.5).round_().clamp_(0, 255) / 127.5 - 1
+    return ((x + 1) * 127.5).round().clamp(0, 255) / 127.5 - 1
 
 
-def angle_map(task, rng, x):
-    """The map of angles [1, size, size] of one sample."""
-    size = x.shape[1]
-    full = torch.ones(1, size, size)
-    if task == 0:
-        return full * math.atan(2 * rng.uniform(0.5, 75) / 255)
-    if task == 1:
-        high = rng.random() < 0.5
-        angle = rng.uniform(0.85 if high else 0.02, 1) * MAX_ANGLE
-        hole = random_hole(rng, size)
-        share = hole.astype(np.float32)
-        if not high and rng.random() < 0.6:  # deeper pixels know less
-            share = np.minimum(distance_transform_edt(hole) / rng.uniform(2, 16), 1)
-        return torch.from_numpy(share).float()[None] * angle
-    if task == 2:  # SDEdit starts at 0.3 to 0.6 of the timesteps
-        far = rng.random() < 0.2
-        return full * rng.uniform(*((0.65, 1) if far else (0.08, 0.65))) * MAX_ANGLE
-    return field(rng, x)
+def everywhere(values, size):
+    """Maps [n, 1, size, size] of one value each."""
+    return values[:, None, None, None].expand(-1, 1, size, size).clone()
 
 
-def field(rng, x):
-    """Levels that change smoothly, or with brightness."""
-    size = x.shape[1]
-    if rng.random() < 0.5:
-        cells = int(rng.integers(2, 6))
-        coarse = torch.from_numpy(rng.uniform(-0.3, 1.3, (1, 1, cells, cells))).float()
-        smooth = F.interpolate(coarse, size=(size, size), mode="bicubic")[0].clamp(0, 1)
-        top = MAX_ANGLE if rng.random() < 0.5 else 0.55
-        return smooth * rng.uniform(0.1, 1) * top
-    low, high = rng.uniform(0.5, 40, 2)
-    brightness = (x.mean(dim=0, keepdim=True) + 1) / 2
-    return torch.atan((low + (high - low) * brightness) * 2 / 255)
+def denoising_angles(dice, n, size):
+    """Noise of 0.5 to 75 of 255."""
+    return everywhere(torch.atan(2 * dice.uniform(n, low=0.5, high=75) / 255), size)
 
 
-def camera_photo(x, angles, rng):
-    """A photo with noise as cameras make it: x_t and the angles one would estimate."""
-    sigma = float(angles[0, 0, 0].tan()) * 0.7  # in units of -1..1
-    size = x.shape[1]
-    bright = ((x.mean(dim=0, keepdim=True) + 1) / 2).clamp(0, 1)
-    deviation = torch.full_like(bright, sigma)
-    if rng.random() < 0.7:  # shot noise in linear light, seen through gamma 2.2
-        linear = bright**2.2
-        shot = (linear + rng.uniform(0.002, 0.1)).sqrt() / (linear + 0.01) ** 0.545
-        deviation = sigma * shot / shot.mean()
-    noise = torch.from_numpy(rng.standard_normal(x.shape, dtype=np.float32))
-    noise = deviation * correlated(noise, rng)
-    y = x + noise
-    if rng.random() < 0.4:
-        y = jpeg(y, int(rng.integers(60, 96)))
-    else:
-        y = to_8_bit(y)
-    measured = (y - x).pow(2).mean().sqrt() / deviation.pow(2).mean().sqrt()
-    blurred = F.avg_pool2d(deviation[None], 5, 1, 2, count_include_pad=False)[0]
-    estimate = torch.atan(blurred * measured * rng.uniform(0.85, 1.15))
+def hole_angles(dice, depths):
+    """Half of the holes begin at nearly pure noise, as a first evaluation sees them; of
+    the others most are graded, as deeper pixels know less."""
+    n = len(depths)
+    high = dice.chance(0.5, n, 1, 1, 1)
+    graded = ~high & dice.chance(0.6, n, 1, 1, 1)
+    low = torch.where(high, 0.85, 0.02)
+    angle = low + (1 - low) * dice.uniform(n, 1, 1, 1)
+    slope = (depths / dice.uniform(n, 1, 1, 1, low=2, high=16)).clamp(max=1)
+    return MAX_ANGLE * angle * torch.where(graded, slope, (depths > 0).float())
+
+
+def restyling_angles(dice, n, size):
+    """SDEdit starts at 0.3 to 0.6 of the timesteps."""
+    far = dice.chance(0.2, n)
+    share = torch.where(far, dice.uniform(n, low=0.65), dice.uniform(n, low=0.08, high=0.65))
+    return everywhere(share * MAX_ANGLE, size)
+
+
+def field_angles(dice, x):
+    """Levels that change smoothly, or with the brightness of x."""
+    n, size = len(x), x.shape[2]
+    cells = 2 + dice.below(torch.full((n,), 4, device=dice.device))
+    coarse = dice.uniform(n, 1, 5, 5, low=-0.3, high=1.3)
+    smooth = along_both(resizing(cells, size, 5), coarse).clamp(0, 1)
+    top = torch.where(dice.chance(0.5, n, 1, 1, 1), MAX_ANGLE, 0.55)
+    smooth = smooth * top * dice.uniform(n, 1, 1, 1, low=0.1)
+    low, high = dice.uniform(2, n, 1, 1, 1, low=0.5, high=40)
+    brightness = (x.mean(dim=1, keepdim=True) + 1) / 2
+    bright = torch.atan((low + (high - low) * brightness) * 2 / 255)
+    return torch.where(dice.chance(0.5, n, 1, 1, 1), smooth, bright)
+
+
+def as_files(x0, x_t, angles, dice, camera):
+    """Makes a share `camera` photos with a camera's noise, and half of the rest 8-bit
+    files; changes x_t and angles in place."""
+    n = len(x0)
+    k, rest = dice.counts(n, (camera, 1 - camera))
+    x_t[:k], angles[:k] = camera_photos(x0[:k], angles[:k], dice)
+    cosine = angles[k:].cos()
+    stored = cosine * to_8_bit(x_t[k:] / cosine)
+    x_t[k:] = torch.where(dice.chance(0.5, rest, 1, 1, 1), stored, x_t[k:])
+
+
+def camera_photos(x, angles, dice):
+    """Photos with noise as cameras make it: x_t and the angles one would estimate."""
+    n = len(x)
+    sigma = angles[:, :, :1, :1].tan() * 0.7  # in units of -1..1
+    bright = ((x.mean(dim=1, keepdim=True) + 1) / 2).clamp(0, 1)
+    linear = bright**2.2  # shot noise in linear light, seen through gamma 2.2
+    shot = linear + dice.uniform(n, 1, 1, 1, low=0.002, high=0.1)
+    shot = shot.sqrt() / (linear + 0.01) ** 0.545
+    shot = sigma * shot / shot.mean(dim=(1, 2, 3), keepdim=True)
+    deviation = torch.where(dice.chance(0.7, n, 1, 1, 1), shot, sigma)
+    y = x + deviation * correlated(dice.normal(*x.shape), dice)
+    stored = jpeg(y, 60 + dice.below(torch.full((n,), 36, device=dice.device)).float())
+    y = torch.where(dice.chance(0.4, n, 1, 1, 1), stored, to_8_bit(y))
+
+    def power(z):
+        return (z**2).mean(dim=(1, 2, 3), keepdim=True)
+
+    measured = (power(y - x) / power(deviation)).sqrt()
+    blurred = F.avg_pool2d(deviation, 5, 1, 2, count_include_pad=False)
+    report = dice.uniform(n, 1, 1, 1, low=0.7, high=1.2)
+    estimate = torch.atan(blurred * measured * report)
     return estimate.cos() * y, estimate
 
 
-def correlated(noise, rng):
-    """White noise [3, h, w] as it comes out of demosaicing or resizing."""
-    kind = rng.random()
-    size = noise.shape[1]
-    if kind < 0.35:
-        kept = torch.zeros_like(noise)
-        kept[0, ::2, ::2] = noise[0, ::2, ::2]
-        kept[1, ::2, 1::2] = noise[1, ::2, 1::2]
-        kept[1, 1::2, ::2] = noise[1, 1::2, ::2]
-        kept[2, 1::2, 1::2] = noise[2, 1::2, 1::2]
-        cross = torch.tensor([[0.25, 0.5, 0.25], [0.5, 1, 0.5], [0.25, 0.5, 0.25]])
-        green = torch.tensor([[0, 0.25, 0], [0.25, 1, 0.25], [0, 0.25, 0]])
-        kernel = torch.stack([cross, green, cross])[:, None]
-        return F.conv2d(kept[None], kernel, padding=1, groups=3)[0]
-    if kind < 0.65:
-        small = round(size / rng.uniform(1.2, 2.0))
-        part = noise[None, :, :small, :small]
-        return F.interpolate(part, size=(size, size), mode="bicubic")[0]
-    return noise
+def correlated(noise, dice):
+    """White noise [n, 3, h, w], a third of it as it comes out of demosaicing, a third
+    out of resizing."""
+    n, size = len(noise), noise.shape[2]
+    kind = dice.uniform(n, 1, 1, 1)
+    small = (size / dice.uniform(n, low=1.2, high=2)).round()
+    resized = along_both(resizing(small, size, size), noise)
+    return torch.where(kind < 0.35, demosaiced(noise),
+                       torch.where(kind < 0.65, resized, noise))
 
 
-def jpeg(x, quality):
-    """Through a JPEG file and back."""
-    pixels = ((x + 1) * 127.5).round_().clamp_(0, 255).byte().permute(1, 2, 0).numpy()
-    file = io.BytesIO()
-    Image.fromarray(pixels).save(file, "JPEG", quality=quality)
-    pixels = np.array(Image.open(file))
-    return torch.from_numpy(pixels).permute(2, 0, 1).float() / 127.5 - 1
+def demosaiced(noise):
+    """Noise [n, 3, h, w] as a Bayer sensor's, interpolated linearly."""
+    mosaic = torch.zeros_like(noise)
+    for colour, y, x in ((0, 0, 0), (1, 0, 1), (1, 1, 0), (2, 1, 1)):
+        mosaic[:, colour, y::2, x::2] = noise[:, colour, y::2, x::2]
+    cross = noise.new_tensor([[0.25, 0.5, 0.25], [0.5, 1, 0.5], [0.25, 0.5, 0.25]])
+    green = noise.new_tensor([[0, 0.25, 0], [0.25, 1, 0.25], [0, 0.25, 0]])
+    kernel = torch.stack([cross, green, cross])[:, None]
+    return F.conv2d(mosaic, kernel, padding=1, groups=3)
 
 
 def target_v(x0, x_t, angles):

@@ -5,16 +5,16 @@ from concurrent.futures import ThreadPoolExecutor
 import torch
 
 
-def orthogonal(matrix, steps=5):
-    """Nearly the orthogonal factor of [m, n], by a Newton-Schulz iteration."""
+def orthogonal(matrices, steps=5):
+    """Nearly the orthogonal factors of [k, m, n], by a Newton-Schulz iteration."""
     a, b, c = 3.4445, -4.7750, 2.0315
-    tall = matrix.shape[0] > matrix.shape[1]
-    x = matrix.T if tall else matrix
-    x = x / (x.norm() + 1e-7)
+    tall = matrices.shape[1] > matrices.shape[2]
+    x = matrices.mT if tall else matrices
+    x = x / (x.norm(dim=(1, 2), keepdim=True) + 1e-7)
     for _ in range(steps):
-        gram = x @ x.T
+        gram = x @ x.mT
         x = a * x + (b * gram + c * gram @ gram) @ x
-    return x.T if tall else x
+    return x.mT if tall else x
 
 
 class Muon(torch.optim.Optimizer):
@@ -28,23 +28,30 @@ class Muon(torch.optim.Optimizer):
     @torch.no_grad()
     def step(self):
         for group in self.param_groups:
-            work = [(p, group) for p in group["params"]]
-            work.sort(key=lambda pair: -pair[0].numel())
-            for p, _ in work:
+            alike = {}
+            for p in group["params"]:
                 if not self.state[p]:
                     self.state[p]["average"] = torch.zeros_like(p)
-            list(self.threads.map(self.step_one, work))
+                together = p.reshape(len(p), -1).shape if p.is_cuda else p
+                alike.setdefault(together, []).append(p)
+            work = [(params, group) for params in alike.values()]
+            work.sort(key=lambda pair: -sum(p.numel() for p in pair[0]))
+            list(self.threads.map(self.step_some, work))
 
     @torch.no_grad()
-    def step_one(self, work):
-        p, group = work
-        average = self.state[p]["average"].mul_(group["momentum"]).add_(p.grad)
-        update = p.grad + group["momentum"] * average
-        matrix = update.reshape(len(p), -1)
-        size = 0.2 * max(matrix.shape) ** 0.5
-        update = orthogonal(matrix).reshape(p.shape)
-        p.mul_(1 - group["lr"] * group["weight_decay"])
-        p.add_(update, alpha=-group["lr"] * size)
+    def step_some(self, work):
+        """For weights of one shape: few large products suit a GPU."""
+        params, group = work
+        averages = [self.state[p]["average"] for p in params]
+        grads = [p.grad for p in params]
+        torch._foreach_mul_(averages, group["momentum"])
+        torch._foreach_add_(averages, grads)
+        updates = torch._foreach_add(grads, averages, alpha=group["momentum"])
+        updates = orthogonal(torch.stack([u.reshape(len(u), -1) for u in updates]))
+        size = 0.2 * max(updates.shape[1:]) ** 0.5
+        torch._foreach_mul_(params, 1 - group["lr"] * group["weight_decay"])
+        for p, update in zip(params, updates):
+            p.add_(update.reshape(p.shape), alpha=-group["lr"] * size)
 
 
 def make_optimizers(net, kind, lr, weight_decay=0.01, threads=1):

@@ -2,10 +2,10 @@
 
 import numpy as np
 import torch
-from scipy.ndimage import distance_transform_edt
 
+from .dice import Dice
 from .levels import ANGLES, N_TIMESTEPS, filling, padded, predict_x0, unit_of
-from .masks import random_hole
+from .masks import random_depths
 
 
 def angles_down(start, n_steps):
@@ -69,17 +69,17 @@ def filling_gain(net, pictures, n=96, size=160, seed=0):
     enough is partly noise. Measured on crops of the training photos, where pictures is a
     `Pictures`; numbers up to 1 for depths of 1, 2, ... pixels, the last for all deeper.
     """
-    rng = np.random.default_rng(seed)
+    dice = Dice(seed)
     top, bottom = np.full(N_GAINS, 1.0), np.full(N_GAINS, 1.0)  # towards 1 without data
     for i in range(n):
-        crop = np.array(pictures.crop(rng, 0, size, i % 4 == 0))
-        photo = torch.from_numpy(crop).permute(2, 0, 1)[None].float() / 127.5 - 1
-        inside = random_hole(rng, size)
-        hole = torch.from_numpy(inside)[None, None].float()
+        whole = torch.tensor([i % 4 == 0])
+        photo = pictures.crops(dice, torch.zeros(1, dtype=torch.long), size, whole) * 2 - 1
+        depths = random_depths(dice.host, 1, size)
+        hole = (depths > 0).float()
         first = filling(photo * (1 - hole), hole)[0]
         ours = (inpaint(net, photo, hole, n_steps=1, seed=i)[0] - first).numpy()
         wanted = (photo[0] - first).numpy()
-        depth = np.round(distance_transform_edt(inside)).astype(int)
+        depth = depths[0, 0].round().numpy()
         for k in range(N_GAINS):
             there = depth == k + 1
             top[k] += (ours[:, there] * wanted[:, there]).sum()
