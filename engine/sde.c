@@ -21,6 +21,7 @@
 #define MAX_SIDE      262144 /* pixels; a layer in GIMP has at most twice as many */
 #define MAX_STEPS     1000
 #define MAX_RESAMPLE  100
+#define MAX_PASSES    16
 #define MAX_DISTANCE  4096 /* pixels: grow, feather, context, overlap */
 #define MAX_THREADS   256
 #define MAX_GUIDANCE  100.0
@@ -377,17 +378,28 @@ check_denoise(const SdeDenoiseParams *params, GError **error)
 }
 
 static bool
+check_style(const SdeModel *model, int style, int lowest, GError **error)
+{
+    if (style >= lowest && style < model->n_styles) {
+        return true;
+    }
+    g_set_error(error, SDE_ERROR, SDE_ERROR_INPUT,
+                "style %d asked for, the model '%s' has %d", style, model->bundle->name,
+                model->n_styles);
+    return false;
+}
+
+static bool
 check_restyle(const SdeModel *model, const SdeRestyleParams *params, GError **error)
 {
     if (!check_sampling(&params->sampling, error) ||
         !check_range("guidance", params->guidance, 0, MAX_GUIDANCE, error) ||
-        !check_range("color to keep", params->keep_color, 0, 1, error)) {
-        return false;
-    }
-    if (params->style < -1 || params->style >= model->n_styles) {
-        g_set_error(error, SDE_ERROR, SDE_ERROR_INPUT,
-                    "style %d asked for, the model '%s' has %d", params->style,
-                    model->bundle->name, model->n_styles);
+        !check_range("color to keep", params->keep_colors, 0, 1, error) ||
+        !check_range("structure to keep", params->keep_structure, 0, 1, error) ||
+        !check_range("number of passes", params->n_passes, 1, MAX_PASSES, error) ||
+        !check_range("share of the second style", params->mix, 0, 1, error) ||
+        !check_style(model, params->style, -1, error) ||
+        (params->mix > 0.0 && !check_style(model, params->second_style, 0, error))) {
         return false;
     }
     if (params->guidance != 1.0 && model->bundle->none_class < 0) {
@@ -561,6 +573,7 @@ sde_restyle(SdeModel *model, const SdeImage *source, const SdeMask *mask,
     }
     labelled = *params;
     labelled.style = style_to_class(model, params->style);
+    labelled.second_style = style_to_class(model, params->second_style);
     return finish(&session, sde_restyle_run(&session.task, source, mask, &labelled,
                                             result, &session.span, error));
 }

@@ -176,12 +176,24 @@ typedef struct {
 
 typedef struct {
     SdeSampling sampling;
-    int style;         /* class label; -1: the model's default */
-    double guidance;   /* classifier-free guidance scale, 1: none */
-    double keep_color; /* 0..1: hold the source's coarse colours */
+    int style;             /* class label; -1: the model's default */
+    int second_style;      /* mixed in, if `mix` is above 0 */
+    double mix;            /* 0..1: share of the second style */
+    double guidance;       /* classifier-free guidance scale, 1: none */
+    double keep_colors;    /* 0..1: hold the source's coarse colours (ILVR) */
+    double keep_structure; /* 0..1: noise the source's edges less */
+    int n_passes;          /* 1..16: paint so many times, each on the last result */
+    bool invert;           /* start from the noise that DDIM inversion finds, not from
+                            * fresh noise; keeps the layout, costs n_steps - 1
+                            * evaluations more */
 } SdeRestyleParams;
-#define SDE_RESTYLE_PARAMS_INIT \
-    {.sampling = SDE_SAMPLING_INIT(12, 0.5), .style = -1, .guidance = 1}
+/* Strokes have the size that they were learnt in when a photo is painted small. */
+#define SDE_RESTYLE_DETAIL 1024 /* max_side */
+#define SDE_RESTYLE_PARAMS_INIT                                                    \
+    {.sampling = {.n_steps = 12, .strength = 0.5, .max_side = SDE_RESTYLE_DETAIL}, \
+     .style = -1,                                                                  \
+     .guidance = 1,                                                                \
+     .n_passes = 1}
 
 /* `result` is the caller's memory, has the size of `source`, may not overlap it, and is
  * written only on success. Outside the (grown, feathered) mask it equals `source` bit

@@ -74,17 +74,13 @@ sde_arguments_add_sampling_details(GimpProcedure *procedure)
                             _("Fresh noise in each step of DDIM: 0 none, 1 as much as "
                               "DDPM"),
                             0);
-    sde_arguments_add_int(procedure, "max-side", _("Largest _working side"),
-                          _("Work on a picture of at most this many pixels a side and "
-                            "carry the change up to full size; 0 works at full size"),
-                          0, 8192, 0);
 }
 
 void
 sde_arguments_read_sampling(GimpProcedureConfig *config, SdeSampling *sampling)
 {
     g_object_get(config, "strength", &sampling->strength, "steps", &sampling->n_steps,
-                 "eta", &sampling->eta, "max-side", &sampling->max_side, NULL);
+                 "eta", &sampling->eta, NULL);
     sampling->sampler =
         (SdeSampler) gimp_procedure_config_get_choice_id(config, "sampler");
     sde_arguments_read_tiles(config, &sampling->tile_size, &sampling->tile_overlap);

@@ -52,16 +52,17 @@ offer_styles(GObject *entry, GAsyncResult *result, void *data)
         return; /* the dialog was faster */
     }
     /* No model, no list: the run itself will say what is wrong. */
-    sde_choices_offer(GTK_ENTRY(entry), _("The model's own choice"),
+    sde_choices_offer(GTK_ENTRY(entry), data,
                       styles != NULL ? (const char *const *) styles : none);
 }
 
+/* `empty` is what an empty entry means. */
 static void
-look_for_styles(GimpProcedureConfig *config, GParamSpec *spec, GtkEntry *entry)
+look_for_styles(GimpProcedureConfig *config, GtkEntry *entry, const char *empty)
 {
     g_autofree char *model = NULL;
     g_autofree char *folder = NULL;
-    g_autoptr(GTask) task = g_task_new(entry, NULL, offer_styles, NULL);
+    g_autoptr(GTask) task = g_task_new(entry, NULL, offer_styles, (void *) empty);
 
     g_object_get(config, "model", &model, NULL);
     folder = sde_models_find(model, NULL);
@@ -69,6 +70,14 @@ look_for_styles(GimpProcedureConfig *config, GParamSpec *spec, GtkEntry *entry)
         g_task_set_task_data(task, g_steal_pointer(&folder), g_free);
         g_task_run_in_thread(task, read_styles);
     }
+}
+
+static void
+look_for_all_styles(GimpProcedureConfig *config, GParamSpec *spec,
+                    GimpProcedureDialog *dialog)
+{
+    look_for_styles(config, get_entry(dialog, "style"), _("The model's own choice"));
+    look_for_styles(config, get_entry(dialog, "second-style"), _("None"));
 }
 
 static void
@@ -80,11 +89,9 @@ offer_lists(GimpProcedureDialog *dialog, GimpProcedure *procedure,
     sde_choices_offer(get_entry(dialog, "model"), _("The model of the plug-in"),
                       (const char *const *) models);
     if (gimp_procedure_find_argument(procedure, "style") != NULL) {
-        GtkEntry *entry = get_entry(dialog, "style");
-
-        g_signal_connect_object(config, "notify::model", G_CALLBACK(look_for_styles),
-                                entry, 0);
-        look_for_styles(config, NULL, entry);
+        g_signal_connect_object(config, "notify::model",
+                                G_CALLBACK(look_for_all_styles), dialog, 0);
+        look_for_all_styles(config, NULL, dialog);
     }
 }
 

@@ -61,6 +61,10 @@ add_arguments(GimpProcedure *procedure)
         _("Shift the colors of the new area so that they meet its border"), FALSE,
         G_PARAM_READWRITE);
     sde_arguments_add_sampling_details(procedure);
+    sde_arguments_add_int(procedure, "max-side", _("Largest _working side"),
+                          _("Work on a picture of at most this many pixels a side and "
+                            "carry the change up to full size; 0 works at full size"),
+                          0, 8192, 0);
     sde_arguments_add_int(procedure, "resample", _("Resampl_ing"),
                           _("How often each step is repeated to fit the surroundings "
                             "(RePaint); only for models without level maps"),
@@ -76,6 +80,7 @@ read_arguments(GimpProcedureConfig *config, SdeJob *job)
 
     *params = (SdeInpaintParams) SDE_INPAINT_PARAMS_INIT;
     sde_arguments_read_sampling(config, &params->sampling);
+    g_object_get(config, "max-side", &params->sampling.max_side, NULL);
     params->fill = (SdeFill) gimp_procedure_config_get_choice_id(config, "fill");
     job->mask_mode =
         (SdeMaskMode) gimp_procedure_config_get_choice_id(config, "mask-mode");

@@ -18,6 +18,7 @@ job_clear(SdeJob *job)
 {
     g_free(job->model_folder);
     g_free(job->style);
+    g_free(job->second_style);
 }
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(SdeJob, job_clear)
 

@@ -25,7 +25,8 @@ typedef enum {
 typedef struct {
     SdeParams params;
     char *model_folder;
-    char *style; /* restyle: name of the style; NULL or "": the model's own choice */
+    /* restyle: names of styles; NULL or "": the model's own choice, and none */
+    char *style, *second_style;
     SdeRun run;
     SdeImage source, result;
     SdeMask mask;          /* levels NULL: the whole picture */

@@ -5,11 +5,12 @@
 #include "intl.h"
 #include "procedure.h"
 
-static const char *const main_arguments[] = {"style",    "strength",   "steps", "seed",
-                                             "guidance", "keep-color", NULL};
+static const char *const main_arguments[] = {
+    "style", "strength", "detail", "keep-colors", "keep-structure", "seed", NULL};
 static const char *const further_arguments[] = {
-    "sampler", "eta",   "max-side", "tile-size", "tile-overlap",
-    "source",  "model", "threads",  "memory",    NULL};
+    "second-style", "mix",          "steps",   "guidance", "passes",
+    "invert",       "sampler",      "eta",     "source",   "model",
+    "tile-size",    "tile-overlap", "threads", "memory",   NULL};
 
 static void
 add_arguments(GimpProcedure *procedure)
@@ -21,14 +22,37 @@ add_arguments(GimpProcedure *procedure)
                                        _("Name of a style that the model knows; empty "
                                          "for the model's own choice"),
                                        "", G_PARAM_READWRITE);
+    sde_arguments_add_int(
+        procedure, "detail", _("_Detail size"),
+        _("Paint on a picture of at most this many pixels a side and carry the change "
+          "up to full size: the smaller, the larger the strokes; 0 paints at full "
+          "size"),
+        0, 8192, SDE_RESTYLE_DETAIL);
+    gimp_procedure_add_string_argument(
+        procedure, "second-style", _("Second st_yle"),
+        _("Name of another style to mix in; empty for none"), "", G_PARAM_READWRITE);
+    sde_arguments_add_share(procedure, "mix", _("Mi_x"),
+                            _("Share of the second style: 0 none, 1 nothing else"),
+                            0.5);
     gimp_procedure_add_double_argument(
         procedure, "guidance", _("_Guidance"),
         _("How strongly to push towards the style; 1 does not push and takes half the "
           "time, 0 leaves it to the model"),
         0, 20, 0, G_PARAM_READWRITE);
-    sde_arguments_add_share(procedure, "keep-color", _("_Keep colors"),
+    sde_arguments_add_share(procedure, "keep-colors", _("_Keep colors"),
                             _("How firmly the coarse colors of the picture are held"),
                             0);
+    sde_arguments_add_share(procedure, "keep-structure", _("Keep st_ructure"),
+                            _("How much less edges are repainted than the rest"), 0);
+    sde_arguments_add_int(procedure, "passes", _("Pa_sses"),
+                          _("How many times to paint, each time over the last result"),
+                          1, 16, 1);
+    gimp_procedure_add_boolean_argument(procedure, "invert",
+                                        _("Start from the picture’s own _noise"),
+                                        _("DDIM inversion: keeps the layout better "
+                                          "than fresh noise, takes half as long "
+                                          "again"),
+                                        FALSE, G_PARAM_READWRITE);
     sde_arguments_add_sampling_details(procedure);
     sde_arguments_add_tiles(procedure);
 }
@@ -38,16 +62,33 @@ read_arguments(GimpProcedureConfig *config, SdeJob *job)
 {
     SdeRestyleParams *params = &job->params.restyle;
 
+    gboolean invert;
+
     *params = (SdeRestyleParams) SDE_RESTYLE_PARAMS_INIT;
     sde_arguments_read_sampling(config, &params->sampling);
-    g_object_get(config, "guidance", &params->guidance, "keep-color",
-                 &params->keep_color, "style", &job->style, NULL);
+    g_object_get(config, "guidance", &params->guidance, "keep-colors",
+                 &params->keep_colors, "keep-structure", &params->keep_structure,
+                 "detail", &params->sampling.max_side, "mix", &params->mix, "passes",
+                 &params->n_passes, "invert", &invert, "style", &job->style,
+                 "second-style", &job->second_style, NULL);
+    params->invert = invert;
 }
 
 static int
 get_context(const SdeJob *job)
 {
     return 0;
+}
+
+/* An empty name leaves `style` as it is. */
+static bool
+find_style(const SdeModel *model, const char *name, int *style, GError **error)
+{
+    bool is_named = name != NULL && name[0] != '\0';
+    int found = is_named ? sde_model_find_style(model, name, error) : *style;
+
+    *style = found;
+    return !is_named || found >= 0;
 }
 
 static bool
@@ -65,11 +106,12 @@ compute(SdeJob *job, SdeModel *model, GError **error)
         params->guidance = info.restyle_guidance;
     }
 
-    if (job->style != NULL && job->style[0] != '\0') {
-        params->style = sde_model_find_style(model, job->style, error);
-        if (params->style < 0) {
-            return false;
-        }
+    if (job->second_style == NULL || job->second_style[0] == '\0') {
+        params->mix = 0.0;
+    }
+    if (!find_style(model, job->style, &params->style, error) ||
+        !find_style(model, job->second_style, &params->second_style, error)) {
+        return false;
     }
     return sde_restyle(model, &job->source, mask, params, &job->run, &job->result,
                        error);

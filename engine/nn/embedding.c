@@ -64,6 +64,19 @@ sde_embedding_load(SdeParams *params, SdeEmbedding *embedding, GError **error)
     }
 }
 
+static bool
+check_label(const SdeEmbedding *embedding, float label, GError **error)
+{
+    if (label >= 0.0f && label < (float) embedding->n_classes &&
+        label == floorf(label)) {
+        return true;
+    }
+    g_set_error(error, SDE_ERROR, SDE_ERROR_INPUT,
+                "class label %g, expected an integer from 0 to %d", (double) label,
+                embedding->n_classes - 1);
+    return false;
+}
+
 bool
 sde_embedding_check_input(const SdeEmbedding *embedding, const SdeUnetInput *input,
                           GError **error)
@@ -85,11 +98,9 @@ sde_embedding_check_input(const SdeEmbedding *embedding, const SdeUnetInput *inp
         if (labels == NULL || embedding->classes != SDE_CLASS_LABEL) {
             continue;
         }
-        if (!(labels[i] >= 0.0f && labels[i] < (float) embedding->n_classes) ||
-            labels[i] != floorf(labels[i])) {
-            g_set_error(error, SDE_ERROR, SDE_ERROR_INPUT,
-                        "class label %g, expected an integer from 0 to %d",
-                        (double) labels[i], embedding->n_classes - 1);
+        if (!check_label(embedding, labels[i], error) ||
+            (input->mix != NULL &&
+             !check_label(embedding, input->second_labels[i], error))) {
             return false;
         }
     }
@@ -153,14 +164,26 @@ run_mlp(SdeForward *forward, const SdeEmbedding *embedding, const SdeTimestepMlp
 }
 
 /* Without labels: class 0, as if the network had never heard of the others. */
+static const float *
+look_up_class(const SdeEmbedding *embedding, const float *labels, int i)
+{
+    const size_t label = labels == NULL ? 0 : (size_t) labels[i];
+
+    return embedding->class_table + label * (size_t) embedding->width;
+}
+
 static void
-look_up_classes(const SdeEmbedding *embedding, const float *labels, SdeTensor *y)
+look_up_classes(const SdeEmbedding *embedding, const SdeUnetInput *input, SdeTensor *y)
 {
     for (int i = 0; i < y->w; i++) {
-        const size_t label = labels == NULL ? 0 : (size_t) labels[i];
+        const float *first = look_up_class(embedding, input->class_labels, i);
+        const float *second = look_up_class(embedding, input->second_labels, i);
+        const float mix = input->mix != NULL ? input->mix[i] : 0.0f;
+        float *row = y->data + (size_t) i * (size_t) y->c;
 
-        memcpy(y->data + (size_t) i * y->c, embedding->class_table + label * y->c,
-               (size_t) y->c * sizeof(float));
+        for (int c = 0; c < y->c; c++) {
+            row[c] = mix > 0.0f ? first[c] + mix * (second[c] - first[c]) : first[c];
+        }
     }
 }
 
@@ -192,7 +215,7 @@ add_classes(SdeForward *forward, const SdeEmbedding *embedding,
                 &classes);
         sde_arena_release(compute->arena, mark_zeros);
     } else if (!sde_compute_is_dry(compute)) {
-        look_up_classes(embedding, input->class_labels, &classes);
+        look_up_classes(embedding, input, &classes);
     }
     if (!sde_compute_is_dry(compute)) {
         sde_forward_tap(forward, &classes, "class_embedding");

@@ -17,9 +17,12 @@ void sde_unet_free(SdeUnet *unet); /* accepts NULL */
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(SdeUnet, sde_unet_free)
 
 typedef struct {
-    SdeTensor sample;           /* n × h × w × in_channels */
-    const float *timesteps;     /* n, may be fractional */
-    const float *class_labels;  /* n, or NULL: 0; integers for a label embedding */
+    SdeTensor sample;          /* n × h × w × in_channels */
+    const float *timesteps;    /* n, may be fractional */
+    const float *class_labels; /* n, or NULL: 0; integers for a label embedding */
+    /* n each, or NULL: for a label embedding, mix[i] (0..1) of the second class's row
+     * and the rest of the first's */
+    const float *second_labels, *mix;
     const float *class_vectors; /* SDE_CLASS_IDENTITY: n × embedding width, or NULL */
 } SdeUnetInput;
 

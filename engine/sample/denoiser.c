@@ -233,6 +233,9 @@ static bool
 check_input(const UnetDenoiser *self, const SdeDenoiserInput *input, GError **error)
 {
     int unit = self->base.size_multiple;
+    const SdeClasses *classes = &input->classes;
+    int highest =
+        classes->mix > 0.0f ? MAX(classes->label, classes->second) : classes->label;
 
     if (input->width < unit || input->height < unit || input->width % unit != 0 ||
         input->height % unit != 0) {
@@ -242,12 +245,11 @@ check_input(const UnetDenoiser *self, const SdeDenoiserInput *input, GError **er
         return false;
     }
     if (self->bundle->unet.class_embed == SDE_CLASS_LABEL
-            ? input->class_label >= self->base.n_classes
-            : self->bundle->unet.class_embed == SDE_CLASS_NONE &&
-                  input->class_label >= 0) {
+            ? highest >= self->base.n_classes
+            : self->bundle->unet.class_embed == SDE_CLASS_NONE && highest >= 0) {
         g_set_error(error, SDE_ERROR, SDE_ERROR_INPUT,
-                    "class %d asked for, but the model has %d classes",
-                    input->class_label, self->base.n_classes);
+                    "class %d asked for, but the model has %d classes", highest,
+                    self->base.n_classes);
         return false;
     }
     if (input->mean != NULL && !self->base.uses_mean) {
@@ -265,17 +267,22 @@ check_input(const UnetDenoiser *self, const SdeDenoiserInput *input, GError **er
 }
 
 static bool
-evaluate(UnetDenoiser *self, const SdeDenoiserInput *input, int label,
+evaluate(UnetDenoiser *self, const SdeDenoiserInput *input, SdeClasses classes,
          const SdeTensor *in, SdeTensor *out, const SdeSpan *span, GError **error)
 {
     double t = sde_schedule_t_at(self->base.schedule, (double) input->theta_max);
     /* below 0 only networks with a level map have seen anything */
     float timestep = (float) (self->base.level_map ? t : MAX(t, 0.0));
-    float class_label = (float) label;
+    float label = (float) classes.label, second = (float) classes.second;
     bool has_classes = self->bundle->unet.class_embed != SDE_CLASS_NONE;
     SdeUnetInput unet_input = {.sample = *in,
                                .timesteps = &timestep,
-                               .class_labels = has_classes ? &class_label : NULL};
+                               .class_labels = has_classes ? &label : NULL};
+
+    if (has_classes && classes.mix > 0.0f) {
+        unet_input.second_labels = &second;
+        unet_input.mix = &classes.mix;
+    }
 
     return sde_unet_forward(self->unet, &unet_input, out, self->arena, self->pool,
                             span != NULL ? span->cancellable : NULL, NULL, NULL, error);
@@ -295,19 +302,19 @@ run_in_arena(UnetDenoiser *self, const SdeDenoiserInput *input, float *x0,
              const SdeSpan *span, GError **error)
 {
     int patch = self->bundle->patch_size, n_passes = is_guided(input) ? 2 : 1;
-    int label = choose_class(self, input->class_label);
+    SdeClasses classes = input->classes, none = {.label = self->base.none_class};
     Buffers buffers;
 
+    classes.label = choose_class(self, classes.label);
     allocate_buffers(self, input->width, input->height, self->arena, &buffers);
     pack(input, self->bundle, &buffers.in);
     if (!sde_span_step(span, 0, n_passes, error) ||
-        !evaluate(self, input, label, &buffers.in, &buffers.out, span, error)) {
+        !evaluate(self, input, classes, &buffers.in, &buffers.out, span, error)) {
         return false;
     }
     if (n_passes == 2) {
         if (!sde_span_step(span, 1, n_passes, error) ||
-            !evaluate(self, input, self->base.none_class, &buffers.in, &buffers.none,
-                      span, error)) {
+            !evaluate(self, input, none, &buffers.in, &buffers.none, span, error)) {
             return false;
         }
         guide(&buffers.out, &buffers.none, (float) input->guidance);

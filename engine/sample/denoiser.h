@@ -16,14 +16,21 @@ typedef struct _SdeDenoiser SdeDenoiser;
 struct _SdeUnet;   /* nn/unet.h */
 struct _SdeBundle; /* model/bundle.h */
 
+/* Two classes mix as their embeddings do. */
+typedef struct {
+    int label;  /* -1: the model's default */
+    int second; /* counts where mix is above 0 */
+    float mix;  /* 0..1: share of the second */
+} SdeClasses;
+
 typedef struct {
     int width, height;  /* multiples of size_multiple */
     const float *x;     /* height × width × 3 */
     const float *theta; /* height × width, or NULL: theta_max everywhere */
     const float *mean;  /* nullable: height × width × 3, a first guess of x0 */
     float theta_max;    /* largest theta of the whole picture (also of other tiles) */
-    int class_label;    /* -1: none */
-    double guidance;    /* 1: none, else D = none + guidance (class - none) */
+    SdeClasses classes;
+    double guidance; /* 1: none, else D = none + guidance (class - none) */
 } SdeDenoiserInput;
 
 struct _SdeDenoiser {
@@ -48,7 +55,7 @@ struct _SdeDenoiser {
 
 /* One denoiser serves one run: it holds the working memory, at most memory_limit bytes
  * (0: no limit), for the largest size asked so far; a tile that needs more is
- * SDE_ERROR_TOO_LARGE. class_label -1 is the model's default class. It borrows unet,
+ * SDE_ERROR_TOO_LARGE. It borrows unet,
  * bundle, schedule and pool (NULL: this thread). SDE_ERROR_UNSUPPORTED when the network
  * is not one from RGB (and level map) to RGB. */
 SdeDenoiser *sde_denoiser_new_unet(const struct _SdeUnet *unet,

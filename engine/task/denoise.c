@@ -273,7 +273,7 @@ evaluate(Run *run, SdeTask *task, SdeTiles *tiles, const SdeSpan *span, GError *
                                run, run->per_pixel
                                         ? sde_noise_level_highest(&run->level)
                                         : run->level.sigma),
-                           .class_label = -1,
+                           .classes = {.label = -1},
                            .guidance = 1.0};
 
     run->colors = colors;

@@ -57,7 +57,7 @@ work_init(Work *work, const SdeHole *hole, const SdeTask *task,
         (SdeWalk) {.sampling = &params->sampling,
                    .mean_first = fills_with_model(task->denoiser, params),
                    .n_resample = task->denoiser->level_map ? 1 : params->n_resample,
-                   .class_label = -1,
+                   .classes = {.label = -1},
                    .guidance = 1.0};
 }
 

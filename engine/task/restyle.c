@@ -1,13 +1,19 @@
 /* Restyling is SDEdit (Meng et al. 2022): noise the picture to t0, walk down again
  * under the style's class label. A mask grades t0 per pixel where the model takes that,
- * else it blends. What is pasted is the change that the walk made: with max_side the
- * picture keeps its own fine detail, and values outside 0..1 stay.
- * SPDX-License-Identifier: GPL-3.0-or-later */
+ * else it blends; in the same way edges can be noised less than the rest. What is
+ * pasted is the change that the walk made: with max_side the picture keeps its own fine
+ * detail, and values outside 0..1 stay. SPDX-License-Identifier: GPL-3.0-or-later */
 #include "task/restyle.h"
 
+#include <string.h>
+
 #include "task/blend.h"
+#include "task/edges.h"
 #include "task/mask.h"
 #include "task/walk.h"
+
+/* Between the seeds of passes: far from those that people choose. */
+#define PASS_SEED UINT64_C(0x9E3779B97F4A7C15)
 
 /* out = the change from start, in the picture's units. */
 static void
@@ -44,6 +50,30 @@ paste(const SdeArea *area, bool graded, SdeImage *result)
     }
 }
 
+/* Each pass starts from what the one before made, with noise of its own. */
+static bool
+paint(const SdeWalk *walk, SdeTask *task, SdeTiles *tiles, int n_passes,
+      const SdeSpan *span, GError **error)
+{
+    const SdeArea *area = walk->area;
+    const uint64_t seed = task->seed;
+    bool ok = true;
+
+    task->n_passes = n_passes * sde_walk_count_passes(walk);
+    for (int i = 0; ok && i < n_passes; i++) {
+        SdeSpan part = sde_span_part(span, i, n_passes);
+
+        if (i > 0) {
+            memcpy(area->start, area->out,
+                   3 * sde_area_count_pixels(area) * sizeof(float));
+        }
+        task->seed = seed + (uint64_t) i * PASS_SEED;
+        ok = sde_walk_run(walk, task, tiles, &part, error);
+    }
+    task->seed = seed;
+    return ok;
+}
+
 bool
 sde_restyle_run(SdeTask *task, const SdeImage *source, const SdeMask *mask,
                 const SdeRestyleParams *params, SdeImage *result, const SdeSpan *span,
@@ -55,9 +85,12 @@ sde_restyle_run(SdeTask *task, const SdeImage *source, const SdeMask *mask,
     SdeWalk walk = {.area = &area,
                     .sampling = &params->sampling,
                     .n_resample = 1,
-                    .class_label = params->style,
+                    .inverts = params->invert,
+                    .classes = {.label = params->style,
+                                .second = params->second_style,
+                                .mix = (float) params->mix},
                     .guidance = params->guidance,
-                    .keep_color = params->keep_color};
+                    .keep_colors = params->keep_colors};
     size_t bytes;
 
     if (params->sampling.strength <= 0.0) { /* no noise, no change */
@@ -75,10 +108,14 @@ sde_restyle_run(SdeTask *task, const SdeImage *source, const SdeMask *mask,
     sde_mask_read(mask, area.rect, area.mask);
     sde_area_load_levels(&area);
     sde_area_load_picture(&area, source);
-    task->n_passes = sde_walk_count_passes(&walk);
-    if (!sde_walk_run(&walk, task, tiles, span, error)) {
+    if (params->keep_structure > 0.0) {
+        sde_edges_protect(area.start, area.padded_width, area.padded_height,
+                          params->keep_structure, area.levels, area.out);
+    }
+    if (!paint(&walk, task, tiles, params->n_passes, span, error)) {
         return false;
     }
+    sde_area_load_picture(&area, source); /* what the last pass began with is gone */
     sde_blend_copy(source, result);
     paste(&area, task->denoiser->level_map, result);
     return true;

@@ -313,7 +313,7 @@ denoise_window(const SdeTiles *tiles, SdeTask *task, const SdeTilesInput *input,
                              .theta = buffers->theta,
                              .mean = buffers->mean,
                              .theta_max = input->theta_max,
-                             .class_label = input->class_label,
+                             .classes = input->classes,
                              .guidance = input->guidance};
 
     input->fetch(window, buffers->x, buffers->theta, buffers->mean, input->data);

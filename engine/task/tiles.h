@@ -44,7 +44,7 @@ typedef struct {
     bool has_theta;  /* fetch writes a theta per pixel; else theta_max everywhere */
     bool has_mean;   /* fetch writes a first guess of D */
     float theta_max; /* over the whole work area */
-    int class_label;
+    SdeClasses classes;
     double guidance;
 } SdeTilesInput;
 /* d: height × width × 3; 0 where no selected window reaches. */

@@ -7,7 +7,9 @@
  * walks a shorter way. An ordinary model knows one angle: there D of the known pixels
  * is replaced by the picture (DDNM 2022, DiffPIR 2023), and soft pixels come free when
  * the walk has come down to their level (Differential Diffusion 2023). RePaint's jumps
- * walk short stretches several times, each time noised anew. SPDX-License-Identifier:
+ * walk short stretches several times, each time noised anew. DDIM inversion (Song et
+ * al. 2021) starts from noise that, walked down, leads back to the picture.
+ * SPDX-License-Identifier:
  * GPL-3.0-or-later */
 #include "task/walk.h"
 
@@ -25,7 +27,7 @@
  * less and less of detail. */
 #define SURE_DEPTH    3
 #define LOST_DEPTH    10
-#define COLOR_CELL    16 /* pixels: size of what keep_color calls coarse */
+#define COLOR_CELL    16 /* pixels: size of what keep_colors calls coarse */
 #define JUMP_FRACTION 25 /* a jump is this part of the steps (RePaint: 10 of 250) */
 
 typedef struct {
@@ -45,13 +47,16 @@ typedef struct {
     bool graded;    /* the model takes an angle per pixel */
     bool uses_mean; /* and what is known, continued over the rest */
     int step;       /* that it is at */
+    int pass;       /* evaluations that were made */
     int draw;       /* how many noise fields were drawn */
 } Run;
 
 int
 sde_walk_count_passes(const SdeWalk *walk)
 {
-    return walk->sampling->n_steps * MAX(walk->n_resample, 1);
+    int n_steps = walk->sampling->n_steps;
+
+    return n_steps * MAX(walk->n_resample, 1) + (walk->inverts ? n_steps - 1 : 0);
 }
 
 static void
@@ -264,15 +269,16 @@ fetch_window(SdeRect window, float *x, float *theta, float *mean, void *data)
 }
 
 static bool
-evaluate(Run *run, const SdeSpan *span, GError **error)
+evaluate(Run *run, SdeClasses classes, double guidance, const SdeSpan *span,
+         GError **error)
 {
     SdeTilesInput input = {.fetch = fetch_window,
                            .data = run,
                            .has_theta = run->graded,
                            .has_mean = run->mean != NULL,
                            .theta_max = (float) run->thetas[run->step],
-                           .class_label = run->walk->class_label,
-                           .guidance = run->walk->guidance};
+                           .classes = classes,
+                           .guidance = guidance};
 
     return sde_tiles_denoise(run->tiles, run->task, &input, run->d, span, error);
 }
@@ -284,7 +290,7 @@ hold_colors(Run *run)
 {
     int width = run->color_width, height = run->color_height;
     size_t n = 3 * (size_t) width * (size_t) height;
-    float keep = (float) run->walk->keep_color;
+    float keep = (float) run->walk->keep_colors;
 
     if (keep <= 0.0f) {
         return;
@@ -356,6 +362,56 @@ project(Run *run)
     }
 }
 
+/* ---- inversion --------------------------------------------------------------------
+ */
+
+/* x and D at angles now; x at the higher angles next has the same epsilon. */
+static void
+step_up(Run *run)
+{
+    for (size_t i = 0; i < run->n_pixels; i++) {
+        float noise = sinf(run->now[i]), keep = cosf(run->now[i]);
+        float fresh = sinf(run->next[i]), remain = cosf(run->next[i]);
+
+        for (size_t c = 3 * i; noise > 0.0f && c < 3 * i + 3; c++) {
+            float epsilon = (run->x[c] - keep * run->d[c]) / noise;
+
+            run->x[c] = remain * run->d[c] + fresh * epsilon;
+        }
+    }
+}
+
+/* From the picture at the lowest angle up to the highest, as the model's default class
+ * sees it: one evaluation before each step. */
+static bool
+climb(Run *run, const SdeSpan *span, GError **error)
+{
+    const float *start = run->walk->area->start;
+    const SdeClasses plain = {.label = -1};
+    int n_passes = sde_walk_count_passes(run->walk);
+    int lowest = run->walk->sampling->n_steps - 1;
+
+    fill_angles(run, lowest, run->now);
+    for (size_t i = 0; i < 3 * run->n_pixels; i++) {
+        run->x[i] = cosf(run->now[i / 3]) * start[i];
+    }
+    for (run->step = lowest; run->step > 0; run->step--) {
+        float *now = run->now;
+        SdeSpan part = sde_span_part(span, run->pass, n_passes);
+
+        run->task->pass++;
+        if (!sde_span_step(span, run->pass++, n_passes, error) ||
+            !evaluate(run, plain, 1.0, &part, error)) {
+            return false;
+        }
+        fill_angles(run, run->step - 1, run->next);
+        step_up(run);
+        run->now = run->next;
+        run->next = now;
+    }
+    return true;
+}
+
 /* ---- the loop ---------------------------------------------------------------------
  */
 
@@ -366,7 +422,7 @@ take_step(Run *run, const SdeSpan *span, GError **error)
     bool needs_noise = sde_sampler_needs_noise(sampling->sampler, sampling->eta);
     float *now = run->now;
 
-    if (!evaluate(run, span, error)) {
+    if (!evaluate(run, run->walk->classes, run->walk->guidance, span, error)) {
         return false;
     }
     weigh_mean(run);
@@ -412,7 +468,7 @@ walk_all(Run *run, const SdeSpan *span, GError **error)
     int n_steps = run->walk->sampling->n_steps;
     int n_resample = MAX(run->walk->n_resample, 1);
     int jump = n_resample > 1 ? MAX(n_steps / JUMP_FRACTION, 1) : n_steps;
-    int n_passes = sde_walk_count_passes(run->walk), pass = 0;
+    int n_passes = sde_walk_count_passes(run->walk);
 
     for (int begin = 0; begin < n_steps; begin += jump) {
         int end = MIN(begin + jump, n_steps);
@@ -422,14 +478,13 @@ walk_all(Run *run, const SdeSpan *span, GError **error)
                 jump_back(run, begin);
             }
             while (run->step < end && !is_done(run)) {
-                SdeSpan part = sde_span_part(span, pass, n_passes);
+                SdeSpan part = sde_span_part(span, run->pass, n_passes);
 
                 run->task->pass++;
-                if (!sde_span_step(span, pass, n_passes, error) ||
+                if (!sde_span_step(span, run->pass++, n_passes, error) ||
                     !take_step(run, &part, error)) {
                     return false;
                 }
-                pass++;
             }
         }
     }
@@ -447,13 +502,17 @@ run_walk(Run *run, const SdeSpan *span, GError **error)
     fill_thetas(run, thetas);
     run->thetas = thetas;
     find_depth(run);
-    if (walk->keep_color > 0.0) {
+    if (walk->keep_colors > 0.0) {
         sde_scale_down(walk->area->start, 3 * (size_t) run->width, run->width,
                        run->height, 3, run->colors, run->color_width,
                        run->color_height);
     }
     sde_tiles_select(run->tiles, walk->area->levels);
-    start_walk(run);
+    if (!walk->inverts) {
+        start_walk(run);
+    } else if (!climb(run, span, error)) {
+        return false;
+    }
     return walk_all(run, span, error);
 }
 

@@ -8,12 +8,14 @@
 typedef struct {
     const SdeArea *area; /* `start` is noised where `levels` is above 0; to `out` */
     const SdeSampling *sampling;
-    bool mean_first;   /* the first evaluation is at full noise, the rest refine its D;
-                        * only with a level map */
-    int n_resample;    /* RePaint's r: each stretch is walked this many times */
-    int class_label;   /* -1: none */
-    double guidance;   /* 1: none */
-    double keep_color; /* 0..1: hold the coarse colours of start */
+    bool mean_first; /* the first evaluation is at full noise, the rest refine its D;
+                      * only with a level map */
+    int n_resample;  /* RePaint's r: each stretch is walked this many times */
+    bool inverts;    /* starts from the noise that DDIM, walked upwards, finds in
+                      * start, not from fresh noise; not with mean_first */
+    SdeClasses classes;
+    double guidance;    /* 1: none */
+    double keep_colors; /* 0..1: hold the coarse colours of start */
 } SdeWalk;
 
 /* Network passes that this walk makes. */

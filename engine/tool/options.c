@@ -11,12 +11,13 @@
 
 /* As GOption fills them in; NULL and the numbers below mean "not given". */
 typedef struct {
-    char *model, *mask, *style, *sigma, *sampler, *fill, *size, *seed;
-    double strength, luminance, color, keep_grain, eta, guidance, keep_color;
+    char *model, *mask, *style, *second_style, *sigma, *sampler, *fill, *size, *seed;
+    double strength, luminance, color, keep_grain, eta, guidance, keep_colors,
+        keep_structure, mix;
     int steps, threads, memory, tile, overlap, max_side, context, grow, feather,
-        resample;
+        resample, passes;
     int reps;
-    gboolean quiet, match_colors, json;
+    gboolean quiet, match_colors, invert, json;
     char **names;
 } Raw;
 
@@ -119,7 +120,9 @@ add_sampling_options(GOptionContext *context, Raw *raw)
         {"eta", 0, 0, G_OPTION_ARG_DOUBLE, &raw->eta,
          "Fresh noise of ddim, 0 to 1 (default: 0)", "X"},
         {"max-side", 0, 0, G_OPTION_ARG_INT, &raw->max_side,
-         "Work at most at this size and carry the change up", "N"},
+         "Work at most at this size and carry the change up (default: full size; "
+         "restyle: --detail)",
+         "PX"},
         G_OPTION_ENTRY_NULL};
 
     g_option_context_add_main_entries(context, entries, NULL);
@@ -171,12 +174,28 @@ add_restyle_options(GOptionContext *context, Raw *raw)
     const GOptionEntry entries[] = {
         {"style", 0, 0, G_OPTION_ARG_STRING, &raw->style,
          "One of the model's styles (see 'sdedit info')", "NAME"},
+        {"second-style", 0, 0, G_OPTION_ARG_STRING, &raw->second_style,
+         "Another one, mixed in by --mix", "NAME"},
+        {"mix", 0, 0, G_OPTION_ARG_DOUBLE, &raw->mix,
+         "Share of the second style, 0 to 1 (default: 0.5)", "X"},
+        {"detail", 0, 0, G_OPTION_ARG_INT, &raw->max_side,
+         "Paint at most at this size and carry the change up: the smaller, the larger "
+         "the strokes; 0: full size (default: " G_STRINGIFY(SDE_RESTYLE_DETAIL) ")",
+         "PX"},
         {"guidance", 0, 0, G_OPTION_ARG_DOUBLE, &raw->guidance,
          "Push towards the style (default: what suits the model); other than 1 a step "
          "costs two evaluations",
          "X"},
-        {"keep-color", 0, 0, G_OPTION_ARG_DOUBLE, &raw->keep_color,
+        {"keep-colors", 0, 0, G_OPTION_ARG_DOUBLE, &raw->keep_colors,
          "Hold the picture's coarse colours, 0 to 1 (default: 0)", "X"},
+        {"keep-structure", 0, 0, G_OPTION_ARG_DOUBLE, &raw->keep_structure,
+         "Repaint edges less than the rest, 0 to 1 (default: 0)", "X"},
+        {"passes", 0, 0, G_OPTION_ARG_INT, &raw->passes,
+         "Paint N times, each time over the last result (default: 1)", "N"},
+        {"invert", 0, 0, G_OPTION_ARG_NONE, &raw->invert,
+         "Start from the picture's own noise (DDIM inversion), not from fresh noise: "
+         "keeps the layout, takes half as long again",
+         NULL},
         {"mask", 0, 0, G_OPTION_ARG_FILENAME, &raw->mask, "Only where this is white",
          "FILE"},
         G_OPTION_ENTRY_NULL};
@@ -374,7 +393,7 @@ read_sampling(const Raw *raw, SdeSampling *sampling, GError **error)
         .eta = raw->eta,
         .tile_size = raw->tile,
         .tile_overlap = raw->overlap,
-        .max_side = raw->max_side};
+        .max_side = raw->max_side != NOT_GIVEN ? raw->max_side : sampling->max_side};
     return raw->sampler == NULL ||
            sde_sampler_from_name(raw->sampler, &sampling->sampler, error);
 }
@@ -416,7 +435,11 @@ read_tasks(const Raw *raw, SdeOptions *options, GError **error)
     if (is_given(raw->guidance)) {
         options->restyle.guidance = raw->guidance;
     }
-    options->restyle.keep_color = raw->keep_color;
+    options->restyle.keep_colors = raw->keep_colors;
+    options->restyle.keep_structure = raw->keep_structure;
+    options->restyle.n_passes = raw->passes;
+    options->restyle.invert = raw->invert;
+    options->restyle.mix = raw->second_style != NULL ? raw->mix : 0.0;
     *denoise =
         (SdeDenoiseParams) {.strength = is_given(raw->strength) ? raw->strength : 1.0,
                             .luminance = raw->luminance,
@@ -436,6 +459,7 @@ read_values(Raw *raw, SdeOptions *options, GError **error)
     options->model = g_steal_pointer(&raw->model);
     options->mask = g_steal_pointer(&raw->mask);
     options->style = g_steal_pointer(&raw->style);
+    options->second_style = g_steal_pointer(&raw->second_style);
     options->names = g_steal_pointer(&raw->names);
     options->quiet = raw->quiet;
     options->steps_given = raw->steps != NOT_GIVEN;
@@ -457,6 +481,7 @@ raw_clear(Raw *raw)
     g_free(raw->model);
     g_free(raw->mask);
     g_free(raw->style);
+    g_free(raw->second_style);
     g_free(raw->sigma);
     g_free(raw->sampler);
     g_free(raw->fill);
@@ -476,6 +501,7 @@ sde_options_free(SdeOptions *options)
     g_free(options->model);
     g_free(options->mask);
     g_free(options->style);
+    g_free(options->second_style);
     g_free(options);
 }
 
@@ -492,6 +518,9 @@ parse_command(SdeCommand command, int argc, char **argv, GError **error)
                        .color = 1.0,
                        .guidance = NOT_GIVEN,
                        .steps = NOT_GIVEN,
+                       .max_side = NOT_GIVEN,
+                       .mix = 0.5,
+                       .passes = 1,
                        .resample = 1,
                        .reps = 5};
 

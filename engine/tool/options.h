@@ -17,10 +17,10 @@ typedef enum {
 
 typedef struct {
     SdeCommand command;
-    char **names; /* what is not an option: files and folders */
-    char *model;  /* nullable: the default model */
-    char *mask;   /* nullable */
-    char *style;  /* nullable */
+    char **names;               /* what is not an option: files and folders */
+    char *model;                /* nullable: the default model */
+    char *mask;                 /* nullable */
+    char *style, *second_style; /* nullable */
     bool quiet;
     /* else what suits the model counts, not what the params have */
     bool steps_given, guidance_given;

@@ -108,6 +108,16 @@ job_load(Job *job, const SdeOptions *options, const char *target, GError **error
     return true;
 }
 
+/* `style` stays where no name is given. */
+static bool
+find_style(const SdeModel *model, const char *name, int *style, GError **error)
+{
+    int found = name != NULL ? sde_model_find_style(model, name, error) : *style;
+
+    *style = found;
+    return name == NULL || found >= 0;
+}
+
 static bool
 job_compute(Job *job, const SdeOptions *options, GError **error)
 {
@@ -135,11 +145,9 @@ job_compute(Job *job, const SdeOptions *options, GError **error)
     default:
         break;
     }
-    if (options->style != NULL) {
-        restyle.style = sde_model_find_style(job->model, options->style, error);
-        if (restyle.style < 0) {
-            return false;
-        }
+    if (!find_style(job->model, options->style, &restyle.style, error) ||
+        !find_style(job->model, options->second_style, &restyle.second_style, error)) {
+        return false;
     }
     return sde_restyle(job->model, source, mask, &restyle, &job->run, &job->result,
                        error);

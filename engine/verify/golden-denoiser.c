@@ -122,7 +122,8 @@ sde_golden_run_denoiser(SdeGoldenCase *golden, GError **error)
         .theta = theta,
         .mean = run.mean,
         .theta_max = find_largest(theta, pixels),
-        .class_label = sde_golden_case_get_int(golden->params, "class_label", -1),
+        .classes = {.label =
+                        sde_golden_case_get_int(golden->params, "class_label", -1)},
         .guidance = sde_golden_case_get_double(golden->params, "guidance", 1.0)};
 
     if (!run.denoiser->run(run.denoiser, &input, run.x0, NULL, error)) {

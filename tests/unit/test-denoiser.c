@@ -84,7 +84,7 @@ input_of(const Fixture *fixture)
         .theta = fixture->denoiser->level_map ? fixture->theta : NULL,
         .mean = fixture->denoiser->uses_mean ? fixture->mean : NULL,
         .theta_max = fixture->theta_max,
-        .class_label = -1,
+        .classes = {.label = -1},
         .guidance = 1.0};
 }
 
@@ -231,7 +231,7 @@ test_d_is_the_network_with_each_pixels_own_angle(void)
         g_assert_cmpint(fixture.bundle->posterior_input, ==, k % 2);
         SdeDenoiserInput input = input_of(&fixture);
 
-        input.class_label = 0;
+        input.classes.label = 0;
         run(&fixture, &input, x0);
         run_by_hand(&fixture, 0, output);
         turn_into_x0(&fixture, output, want);
@@ -343,10 +343,10 @@ test_classes_differ_and_minus_one_is_the_default(void)
     g_assert_cmpint(fixture.denoiser->n_classes, ==, 3);
     g_assert_cmpint(fixture.denoiser->none_class, ==, 2);
     for (int label = 0; label < 3; label++) {
-        input.class_label = label;
+        input.classes.label = label;
         run(&fixture, &input, of_class[label]);
     }
-    input.class_label = -1;
+    input.classes.label = -1;
     run(&fixture, &input, of_default);
     g_assert_cmpmem(of_default, sizeof(of_default), of_class[1], sizeof(of_class[1]));
     g_assert_true(memcmp(of_class[0], of_class[1], sizeof(of_class[0])) != 0);
@@ -363,9 +363,9 @@ test_guidance_goes_from_none_through_the_class(void)
     fixture_load(&fixture, &level_map_model, NULL);
     SdeDenoiserInput input = input_of(&fixture);
 
-    input.class_label = 2;
+    input.classes.label = 2;
     run(&fixture, &input, none);
-    input.class_label = 0;
+    input.classes.label = 0;
     run(&fixture, &input, of_class);
     for (size_t k = 0; k < G_N_ELEMENTS(scales); k++) {
         input.guidance = scales[k];
@@ -479,10 +479,10 @@ test_classes_that_do_not_exist_are_refused(void)
     fixture_load(&ordinary, &ordinary_model, NULL);
     SdeDenoiserInput input = input_of(&fixture);
 
-    input.class_label = 3;
+    input.classes.label = 3;
     assert_refused(&fixture, &input, SDE_ERROR_INPUT);
     input = input_of(&ordinary);
-    input.class_label = 0;
+    input.classes.label = 0;
     assert_refused(&ordinary, &input, SDE_ERROR_INPUT);
 }
 

@@ -89,9 +89,13 @@ static void
 test_class_and_guidance_reach_the_model(Fixture *fixture, const void *level_map)
 {
     fixture->params.style = 3;
+    fixture->params.second_style = 5;
+    fixture->params.mix = 0.25;
     fixture->params.guidance = 2.5;
     run_well(fixture, NULL);
-    g_assert_cmpint(fixture->fake.last.class_label, ==, 3);
+    g_assert_cmpint(fixture->fake.last.classes.label, ==, 3);
+    g_assert_cmpint(fixture->fake.last.classes.second, ==, 5);
+    g_assert_cmpfloat(fixture->fake.last.classes.mix, ==, 0.25f);
     g_assert_cmpfloat(fixture->fake.last.guidance, ==, 2.5);
 }
 
@@ -132,11 +136,89 @@ test_kept_color_keeps_the_means(Fixture *fixture, const void *level_map)
     fixture->params.sampling.n_steps = 12;
     run_well(fixture, NULL);
     free_change = mean_change(fixture, 1);
-    fixture->params.keep_color = 1.0;
+    fixture->params.keep_colors = 1.0;
     run_well(fixture, NULL);
     held_change = mean_change(fixture, 1);
     g_assert_cmpfloat(free_change, >, 0.2);
     g_assert_cmpfloat(fabs(held_change), <, 0.1 * free_change);
+}
+
+/* A bright half beside a dark one; what changes at the rim, and what farther away. */
+static void
+test_kept_structure_keeps_edges(Fixture *fixture, const void *level_map)
+{
+    double at_edge[2] = {0}, away[2] = {0};
+
+    for (int y = 0; y < 70; y++) {
+        for (int x = 0; x < 90; x++) {
+            for (int c = 0; c < 3; c++) {
+                ((float *) test_pixel(&fixture->source, x, y))[c] =
+                    x < 45 ? 0.1f : 0.9f;
+            }
+        }
+    }
+    fixture->fake.deviation = 0.2f;
+    for (int keep = 0; keep < 2; keep++) {
+        fixture->params.keep_structure = keep;
+        run_well(fixture, NULL);
+        for (int y = 0; y < 70; y++) {
+            for (int k = 0; k < 4; k++) {
+                int x = k < 2 ? 44 + k : 10 + 60 * (k - 2);
+                double change = (double) (test_pixel(&fixture->result, x, y)[0] -
+                                          test_pixel(&fixture->source, x, y)[0]);
+
+                *(k < 2 ? &at_edge[keep] : &away[keep]) += fabs(change);
+            }
+        }
+    }
+    g_assert_cmpfloat(at_edge[1], <, 0.6 * at_edge[0]);
+    assert_near(away[1], away[0], 0.05 * away[0]);
+}
+
+static void
+test_passes_go_on_from_the_last_result(Fixture *fixture, const void *level_map)
+{
+    double once, twice;
+
+    fixture->fake.mean = 0.9f;
+    run_well(fixture, NULL);
+    once = mean_change(fixture, 1);
+    g_assert_cmpint(fixture->fake.n_calls, ==, 4);
+    fixture->params.n_passes = 2;
+    run_well(fixture, NULL);
+    twice = mean_change(fixture, 1);
+    g_assert_cmpint(fixture->fake.n_calls, ==, 4 + 8);
+    g_assert_cmpint(fixture->task.n_passes, ==, 8);
+    g_assert_cmpuint(fixture->task.seed, ==, 7);
+    g_assert_cmpfloat(twice, >, 1.2 * once);
+}
+
+/* The denoiser that found the noise leads back to the picture. */
+static void
+test_inversion_leads_back(Fixture *fixture, const void *level_map)
+{
+    double worst = 0.0;
+
+    fixture->params.sampling.n_steps = 200;
+    fixture->params.sampling.strength = 0.8;
+    fixture->params.invert = true;
+    run_well(fixture, NULL);
+    g_assert_cmpint(fixture->fake.n_calls, ==, (200 + 199) * (level_map ? 1 : 4));
+    g_assert_cmpint(fixture->task.n_passes, ==, 200 + 199);
+    for (int y = 0; y < 70; y++) {
+        for (int x = 0; x < 90; x++) {
+            double change = (double) (test_pixel(&fixture->result, x, y)[1] -
+                                      test_pixel(&fixture->source, x, y)[1]);
+
+            worst = MAX(worst, fabs(change));
+        }
+    }
+    g_assert_cmpfloat(worst, <, 0.02);
+    fixture->params.invert = false;
+    run_well(fixture, NULL);
+    g_assert_cmpfloat(fabs((double) (test_pixel(&fixture->result, 9, 9)[1] -
+                                     test_pixel(&fixture->source, 9, 9)[1])),
+                      >, 0.02);
 }
 
 static void
@@ -228,7 +310,7 @@ test_any_size_works(Fixture *fixture, const void *level_map)
 
     for (size_t i = 0; i < G_N_ELEMENTS(sizes); i++) {
         set_picture(fixture, sizes[i][0], sizes[i][1]);
-        fixture->params.keep_color = i % 2 ? 0.7 : 0.0;
+        fixture->params.keep_colors = i % 2 ? 0.7 : 0.0;
         fixture->params.sampling.max_side = i == 4 ? 50 : 0;
         run_well(fixture, NULL);
         for (int y = 0; y < sizes[i][1]; y++) {
@@ -274,7 +356,11 @@ main(int argc, char **argv)
     ADD("class", yes, test_class_and_guidance_reach_the_model);
     ADD("constant/level-map", yes, test_the_picture_becomes_what_the_denoiser_says);
     ADD("constant/ordinary", NULL, test_the_picture_becomes_what_the_denoiser_says);
-    ADD("keep-color", yes, test_kept_color_keeps_the_means);
+    ADD("keep-colors", yes, test_kept_color_keeps_the_means);
+    ADD("keep-structure", yes, test_kept_structure_keeps_edges);
+    ADD("passes", yes, test_passes_go_on_from_the_last_result);
+    ADD("inversion/level-map", yes, test_inversion_leads_back);
+    ADD("inversion/ordinary", NULL, test_inversion_leads_back);
     ADD("mask/level-map", yes, test_outside_the_mask_every_bit_is_kept);
     ADD("mask/ordinary", NULL, test_outside_the_mask_every_bit_is_kept);
     ADD("soft/level-map", yes, test_a_soft_mask_changes_less);

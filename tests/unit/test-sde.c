@@ -288,7 +288,7 @@ test_restyle_numbers_out_of_range_are_named(Fixture *fixture, const void *data)
     params.guidance = -1.0;
     assert_restyle_fails(fixture, &params, "guidance");
     params = restyle_params();
-    params.keep_color = 1.1;
+    params.keep_colors = 1.1;
     assert_restyle_fails(fixture, &params, "color to keep");
 }
 

@@ -140,7 +140,7 @@ denoise_in_tiles(Fixture *fixture, int size, const float *selection)
                            .data = &planes,
                            .has_theta = true,
                            .theta_max = 1.0f,
-                           .class_label = -1,
+                           .classes = {.label = -1},
                            .guidance = 1.0};
     float *d = g_new(float, 3 * N);
     GError *error = NULL;

@@ -6,6 +6,7 @@
 
 #include "base/rng.h"
 #include "model/bundle.h"
+#include "near.h"
 #include "sde.h"
 #include "tiny-model.h"
 
@@ -199,6 +200,32 @@ test_time_and_class_reach_the_result(Fixture *f, const void *unused)
     g_assert_cmpfloat(a.y[0], !=, b.y[0]);
     g_assert_cmpfloat(a.y[0], !=, c.y[0]);
     g_assert_cmpfloat(a.y[0], !=, UNTOUCHED);
+}
+
+static void
+test_two_classes_mix(Fixture *f, const void *unused)
+{
+    const float second = 1.0f, shares[] = {0.0f, 0.5f, 1.0f};
+    g_autoptr(GError) error = NULL;
+    g_auto(Pass) first, other, none, half, all;
+    Pass *const mixed[] = {&none, &half, &all};
+
+    make_pass(&first, f->unet, 1, 8, 8, 1);
+    make_pass(&other, f->unet, 1, 8, 8, 1);
+    other.labels[0] = second;
+    run_pass(&first, f->unet, 1, &error);
+    run_pass(&other, f->unet, 1, &error);
+    for (int i = 0; i < 3; i++) {
+        make_pass(mixed[i], f->unet, 1, 8, 8, 1);
+        mixed[i]->input.second_labels = &second;
+        mixed[i]->input.mix = &shares[i];
+        run_pass(mixed[i], f->unet, 1, &error);
+    }
+    g_assert_no_error(error);
+    g_assert_cmpfloat(none.y[0], ==, first.y[0]);
+    assert_near((double) all.y[0], (double) other.y[0], 1e-5);
+    g_assert_cmpfloat(half.y[0], !=, first.y[0]);
+    g_assert_cmpfloat(half.y[0], !=, other.y[0]);
 }
 
 static void
@@ -478,6 +505,7 @@ main(int argc, char **argv)
     ADD(every_thread_count_gives_the_same_bits);
     ADD(a_batch_is_its_samples);
     ADD(time_and_class_reach_the_result);
+    ADD(two_classes_mix);
     ADD(taps_name_every_part_once_and_change_nothing);
     ADD(flop_grows_with_the_area);
     ADD(size_multiple_follows_the_levels);
