@@ -5,6 +5,7 @@
 #include "dialog.h"
 
 #include "choices.h"
+#include "gallery.h"
 #include "intl.h"
 #include "models.h"
 #include <libgimp/gimpui.h>
@@ -42,27 +43,37 @@ read_styles(GTask *task, void *source, void *folder, GCancellable *cancellable)
                           (GDestroyNotify) g_strfreev);
 }
 
-static void
-offer_styles(GObject *entry, GAsyncResult *result, void *data)
-{
-    g_auto(GStrv) styles = g_task_propagate_pointer(G_TASK(result), NULL);
-    const char *const none[] = {NULL};
+/* Where the styles of a model are shown. */
+typedef struct {
+    GtkEntry *style, *second_style;
+    GtkWidget *gallery;
+} Styles;
 
-    if (!GTK_IS_WINDOW(gtk_widget_get_toplevel(GTK_WIDGET(entry)))) {
-        return; /* the dialog was faster */
-    }
+static void
+offer_styles(GObject *dialog, GAsyncResult *result, void *data)
+{
+    Styles *shown = data;
+    const char *folder = g_task_get_task_data(G_TASK(result));
+    g_auto(GStrv) found = g_task_propagate_pointer(G_TASK(result), NULL);
+    const char *const none[] = {NULL};
     /* No model, no list: the run itself will say what is wrong. */
-    sde_choices_offer(GTK_ENTRY(entry), data,
-                      styles != NULL ? (const char *const *) styles : none);
+    const char *const *styles = found != NULL ? (const char *const *) found : none;
+
+    if (!gtk_widget_get_visible(GTK_WIDGET(dialog))) {
+        return; /* it was faster */
+    }
+    sde_choices_offer(shown->style, _("The model's own choice"), styles);
+    sde_choices_offer(shown->second_style, _("None"), styles);
+    sde_gallery_offer(shown->gallery, folder, styles);
 }
 
-/* `empty` is what an empty entry means. */
 static void
-look_for_styles(GimpProcedureConfig *config, GtkEntry *entry, const char *empty)
+look_for_styles(GimpProcedureConfig *config, GParamSpec *spec, GtkWidget *dialog)
 {
+    Styles *shown = g_object_get_data(G_OBJECT(dialog), "sdedit-styles");
     g_autofree char *model = NULL;
     g_autofree char *folder = NULL;
-    g_autoptr(GTask) task = g_task_new(entry, NULL, offer_styles, (void *) empty);
+    g_autoptr(GTask) task = g_task_new(dialog, NULL, offer_styles, shown);
 
     g_object_get(config, "model", &model, NULL);
     folder = sde_models_find(model, NULL);
@@ -73,11 +84,20 @@ look_for_styles(GimpProcedureConfig *config, GtkEntry *entry, const char *empty)
 }
 
 static void
-look_for_all_styles(GimpProcedureConfig *config, GParamSpec *spec,
-                    GimpProcedureDialog *dialog)
+add_styles(GimpProcedureDialog *dialog, GimpProcedureConfig *config)
 {
-    look_for_styles(config, get_entry(dialog, "style"), _("The model's own choice"));
-    look_for_styles(config, get_entry(dialog, "second-style"), _("None"));
+    GtkWidget *content = gtk_dialog_get_content_area(GTK_DIALOG(dialog));
+    Styles *shown = g_new(Styles, 1);
+
+    *shown = (Styles) {.style = get_entry(dialog, "style"),
+                       .second_style = get_entry(dialog, "second-style"),
+                       .gallery = sde_gallery_new(config)};
+    gtk_box_pack_start(GTK_BOX(content), shown->gallery, FALSE, FALSE, 0);
+    gtk_box_reorder_child(GTK_BOX(content), shown->gallery, 0);
+    g_object_set_data_full(G_OBJECT(dialog), "sdedit-styles", shown, g_free);
+    g_signal_connect_object(config, "notify::model", G_CALLBACK(look_for_styles),
+                            dialog, 0);
+    look_for_styles(config, NULL, GTK_WIDGET(dialog));
 }
 
 static void
@@ -89,9 +109,7 @@ offer_lists(GimpProcedureDialog *dialog, GimpProcedure *procedure,
     sde_choices_offer(get_entry(dialog, "model"), _("The model of the plug-in"),
                       (const char *const *) models);
     if (gimp_procedure_find_argument(procedure, "style") != NULL) {
-        g_signal_connect_object(config, "notify::model",
-                                G_CALLBACK(look_for_all_styles), dialog, 0);
-        look_for_all_styles(config, NULL, dialog);
+        add_styles(dialog, config);
     }
 }
 
