@@ -2,8 +2,9 @@
  * SPDX-License-Identifier: GPL-3.0-or-later */
 #include "gallery.h"
 
-#define SIDE    84 /* pixels of a picture */
-#define PADDING 2
+#define SIDE     84 /* pixels of a picture */
+#define PADDING  2
+#define N_ACROSS 5
 
 enum { COLUMN_PICTURE, COLUMN_LABEL, COLUMN_STYLE, N_COLUMNS };
 
@@ -65,6 +66,8 @@ sde_gallery_new(GimpProcedureConfig *config)
     gtk_icon_view_set_text_column(GTK_ICON_VIEW(view), COLUMN_LABEL);
     gtk_icon_view_set_item_width(GTK_ICON_VIEW(view), SIDE);
     gtk_icon_view_set_item_padding(GTK_ICON_VIEW(view), PADDING);
+    gtk_icon_view_set_columns(GTK_ICON_VIEW(view), N_ACROSS);
+    gtk_icon_view_set_column_spacing(GTK_ICON_VIEW(view), 0);
     gtk_icon_view_set_activate_on_single_click(GTK_ICON_VIEW(view), TRUE);
     gtk_widget_set_no_show_all(view, TRUE);
     g_object_set_data(G_OBJECT(view), "sdedit-config", config);
