@@ -439,7 +439,7 @@ read_tasks(const Raw *raw, SdeOptions *options, GError **error)
     options->restyle.keep_structure = raw->keep_structure;
     options->restyle.n_passes = raw->passes;
     options->restyle.invert = raw->invert;
-    options->restyle.mix = raw->second_style != NULL ? raw->mix : 0.0;
+    options->restyle.mix = options->second_style != NULL ? raw->mix : 0.0;
     *denoise =
         (SdeDenoiseParams) {.strength = is_given(raw->strength) ? raw->strength : 1.0,
                             .luminance = raw->luminance,

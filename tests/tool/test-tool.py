@@ -18,6 +18,7 @@ import tempfile
 from pictures import (png_chunks, read_float_tiff, read_png, write_float_tiff, write_png)
 
 TOOL, WRITER = sys.argv[1:3]
+DEFAULT_MODEL = os.path.join(os.path.dirname(__file__), "../../models/default")
 WIDTH, HEIGHT = 61, 43
 HOLE = (20, 12, 35, 30)  # left, top, right, bottom
 CANCELLED = 130
@@ -140,6 +141,57 @@ def test_seed_decides_and_threads_do_not():
     assert first == picture("--seed", "4", "--threads", "3")
     assert first != picture("--seed", "5")
     os.unlink(path("out.png"))
+
+
+def test_every_way_to_restyle_makes_a_difference():
+    def picture(*args):
+        run("restyle", path("u16-3.png"), path("out.png"), "--steps", "2", "--seed", "1",
+            "--style", "blue", *args)
+        return read_png(path("out.png"))
+
+    seen = [picture()]
+    for args in (["--second-style", "red"], ["--second-style", "red", "--mix", "0.9"],
+                 ["--keep-colors", "1"], ["--keep-structure", "1"], ["--passes", "2"],
+                 ["--invert"], ["--detail", "32"], ["--strength", "0.7"]):
+        seen.append(picture(*args))
+        assert seen[-1] not in seen[:-1], args
+    assert picture("--second-style", "red", "--mix", "0") == seen[0]
+    os.unlink(path("out.png"))
+
+
+def column_steps(width, height, pixels):
+    """How far each column is from the one before, over all rows and channels."""
+    return [sum(abs(pixels[3 * (y * width + x) + c] - pixels[3 * (y * width + x - 1) + c])
+                for y in range(height) for c in range(3)) for x in range(1, width)]
+
+
+def test_tiles_leave_no_edges():
+    width, height, cut = 300, 96, 150
+    rng = random.Random(3)
+    values = [min(255, max(0, round(128 + 70 * math.sin(x / 17 + c) * math.sin(y / 13)
+                                    + rng.gauss(0, 10))))
+              for y in range(height) for x in range(width) for c in range(3)]
+    write_png(path("wide.png"), width, height, 3, values)
+
+    def paint(seed, tile):
+        sdedit("restyle", path("wide.png"), path("out.png"), "--style", "oil_painting",
+               "--steps", "3", "--tile", tile, "--seed", seed, "--model", DEFAULT_MODEL)
+        return read_png(path("out.png"))[3]
+
+    def strongest_edge(pixels):
+        steps = column_steps(width, height, pixels)
+        return max(step / plain for step, plain in zip(steps, whole))
+
+    whole = column_steps(width, height, paint("1", "512"))
+    tiled, other = paint("1", "160"), paint("2", "160")
+    edge = strongest_edge(tiled)
+    assert edge < 1.4, edge
+    for y in range(height):  # half of another picture beside it: that is an edge
+        row = 3 * width * y
+        tiled[row + 3 * cut : row + 3 * width] = other[row + 3 * cut : row + 3 * width]
+    assert strongest_edge(tiled) > 2
+    for name in ("wide.png", "out.png"):
+        os.unlink(path(name))
 
 
 def test_every_file_type_and_a_single_pixel():
