@@ -24,25 +24,36 @@ sde_conv_count_panels(const SdeKernels *kernels, int cout)
     return (cout + kernels->panel - 1) / kernels->panel;
 }
 
-/* Writes tile[n_pixels][panel] to y, at a pixel of sample n and its right neighbours.
- */
-static inline void
-sde_conv_write(const SdeConvJob *job, const float *tile, int n_pixels, int panel, int n,
-               size_t pixel)
+static inline int
+sde_conv_count_channels(const SdeConvJob *job, int panel)
 {
     const int width = job->kernels->panel;
-    const int cout = job->conv->shape.cout;
-    const int first = panel * width;
-    const size_t at = pixel * (size_t) cout + (size_t) first;
+
+    return MIN(width, job->conv->shape.cout - panel * width);
+}
+
+/* Where a panel's first channel of a pixel lies in y, and in the residual. */
+static inline size_t
+sde_conv_find_output(const SdeConvJob *job, int panel, size_t pixel)
+{
+    return pixel * (size_t) job->conv->shape.cout +
+           (size_t) panel * job->kernels->panel;
+}
+
+/* For a panel of a pixel of sample n. */
+static inline SdeEpilogue
+sde_conv_find_epilogue(const SdeConvJob *job, int panel, int n, size_t pixel)
+{
     const SdeTensor *residual = job->input->residual;
-    const SdeEpilogue epilogue = {
-        .addend = job->addends + (size_t) n * job->n_panels * width + first,
-        .residual = residual == NULL ? NULL : residual->data + at,
+
+    return (SdeEpilogue) {
+        .addend =
+            job->addends + ((size_t) n * job->n_panels + panel) * job->kernels->panel,
+        .residual = residual == NULL
+                        ? NULL
+                        : residual->data + sde_conv_find_output(job, panel, pixel),
         .scale = job->scale,
     };
-
-    job->kernels->write_tile(tile, n_pixels, MIN(width, cout - first), &epilogue,
-                             job->y->data + at, (size_t) cout);
 }
 
 size_t sde_winograd_count_weights(const SdeConv *conv);

@@ -23,6 +23,10 @@
 #define WINOGRAD_SIDE_ANY     32
 #define WINOGRAD_MAX_CHANNELS ((size_t) 512 * 256)
 
+/* From this side on, tiles of 6 × 6 have fewer products than tiles of 4 × 4 even where
+ * the map's last ones are only partly used, and weights are small beside the map. */
+#define WINOGRAD_SIDE_6 64
+
 SdeConv
 sde_conv_choose(const SdeConvShape *shape, int expected_side)
 {
@@ -33,8 +37,10 @@ sde_conv_choose(const SdeConvShape *shape, int expected_side)
         expected_side >= WINOGRAD_SIDE &&
         (size_t) shape->cin * (size_t) shape->cout <= WINOGRAD_MAX_CHANNELS;
 
-    conv.winograd = shape->side == 3 && shape->stride == 1 &&
-                    shape->cin % WINOGRAD_WIDTH == 0 && (large || moderate);
+    if (shape->side == 3 && shape->stride == 1 && shape->cin % WINOGRAD_WIDTH == 0 &&
+        (large || moderate)) {
+        conv.winograd = expected_side >= WINOGRAD_SIDE_6 ? 6 : 4;
+    }
     return conv;
 }
 
@@ -51,7 +57,7 @@ sde_conv_count_weights(const SdeConv *conv)
 {
     const SdeConvShape *s = &conv->shape;
 
-    if (conv->winograd) {
+    if (conv->winograd != 0) {
         return sde_winograd_count_weights(conv);
     }
     return sde_conv_count_bias(conv) * s->cin * s->side * s->side;
@@ -84,7 +90,7 @@ void
 sde_conv_prepare(SdeConv *conv, const float *weights, const float *bias, int cout,
                  int first)
 {
-    if (conv->winograd) {
+    if (conv->winograd != 0) {
         g_assert(first == 0 && cout == conv->shape.cout);
         sde_winograd_prepare(conv, weights);
     } else {
@@ -165,12 +171,18 @@ run_block(size_t block, int thread, void *data)
     const size_t panel_size = sde_conv_count_weights(job->conv) / job->n_panels;
     const SdePanelInput input = {rows, direct->depths, count, direct->n_segments};
     const int last_panel = share(job->n_panels, direct->panel_groups, group + 1);
+    const size_t pixel = (size_t) n * direct->pixels + first;
 
     list_rows(direct, n, first, count, rows);
     for (int p = share(job->n_panels, direct->panel_groups, group); p < last_panel;
          p++) {
         kernels->multiply(&input, job->conv->weights + (size_t) p * panel_size, tile);
-        sde_conv_write(job, tile, count, p, n, (size_t) n * direct->pixels + first);
+
+        const SdeEpilogue epilogue = sde_conv_find_epilogue(job, p, n, pixel);
+
+        kernels->write_tile(tile, count, sde_conv_count_channels(job, p), &epilogue,
+                            job->y->data + sde_conv_find_output(job, p, pixel),
+                            (size_t) job->y->c);
     }
 }
 
@@ -255,7 +267,7 @@ sde_conv_run(SdeCompute *compute, const SdeConv *conv, const SdeConvInput *input
     check_shapes(conv, input, y);
     job.n_panels = sde_conv_count_panels(job.kernels, conv->shape.cout);
     job.addends = add_shift(compute, conv, input->shift, y->n);
-    if (conv->winograd) {
+    if (conv->winograd != 0) {
         sde_winograd_run(compute, &job);
     } else {
         run_direct(compute, &job);
