@@ -177,8 +177,10 @@ run_block(size_t block, int thread, void *data)
     for (int p = share(job->n_panels, direct->panel_groups, group); p < last_panel;
          p++) {
         kernels->multiply(&input, job->conv->weights + (size_t) p * panel_size, tile);
+        sde_conv_clear_sums(job, pixel_block, p);
 
-        const SdeEpilogue epilogue = sde_conv_find_epilogue(job, p, n, pixel);
+        const SdeEpilogue epilogue =
+            sde_conv_find_epilogue(job, pixel_block, p, n, pixel);
 
         kernels->write_tile(tile, count, sde_conv_count_channels(job, p), &epilogue,
                             job->y->data + sde_conv_find_output(job, p, pixel),
@@ -187,11 +189,11 @@ run_block(size_t block, int thread, void *data)
 }
 
 static void
-run_direct(SdeCompute *compute, const SdeConvJob *job)
+run_direct(SdeCompute *compute, SdeConvJob *job)
 {
     const SdeConvShape *s = &job->conv->shape;
     const SdeConvInput *input = job->input;
-    Direct direct = {.job = *job, .n_segments = s->side * s->side};
+    Direct direct = {.n_segments = s->side * s->side};
 
     for (int i = 0; i < direct.n_segments; i++) {
         direct.depths[i] = input->x->c;
@@ -204,6 +206,8 @@ run_direct(SdeCompute *compute, const SdeConvJob *job)
 
     const int n_blocks = direct.blocks_per_sample * job->y->n;
 
+    sde_conv_alloc_sums(compute, job, (size_t) n_blocks);
+    direct.job = *job;
     direct.panel_groups =
         MIN(job->n_panels, (SDE_CONV_MIN_BLOCKS + n_blocks - 1) / n_blocks);
     direct.rows = sde_compute_alloc_bytes(compute, (size_t) compute->n_threads *
@@ -215,6 +219,55 @@ run_direct(SdeCompute *compute, const SdeConvJob *job)
     if (!sde_compute_is_dry(compute)) {
         sde_compute_for(compute, (size_t) n_blocks * direct.panel_groups, run_block,
                         &direct);
+        sde_conv_add_sums(job, (size_t) n_blocks);
+    }
+}
+
+void
+sde_conv_alloc_sums(SdeCompute *compute, SdeConvJob *job, size_t n_blocks)
+{
+    const size_t block = 2 * (size_t) job->n_panels * job->kernels->panel;
+
+    if (job->y->summed) {
+        g_assert(job->y->n == 1);
+        job->sums = sde_compute_alloc_bytes(compute, n_blocks * block * sizeof(double));
+    }
+}
+
+void
+sde_conv_clear_sums(const SdeConvJob *job, size_t block, int panel)
+{
+    const int width = job->kernels->panel;
+
+    if (job->sums != NULL) {
+        double *sums = sde_conv_find_sums(job, block) + (size_t) panel * width;
+
+        memset(sums, 0, (size_t) width * sizeof(double));
+        memset(sums + (size_t) job->n_panels * width, 0,
+               (size_t) width * sizeof(double));
+    }
+}
+
+void
+sde_conv_add_sums(const SdeConvJob *job, size_t n_blocks)
+{
+    const int channels = job->y->c;
+    const size_t width = (size_t) job->n_panels * job->kernels->panel;
+
+    if (job->sums == NULL) {
+        return;
+    }
+
+    double *to = sde_tensor_peek_sums(job->y);
+
+    memset(to, 0, 2 * (size_t) channels * sizeof(double));
+    for (size_t block = 0; block < n_blocks; block++) {
+        const double *from = sde_conv_find_sums(job, block);
+
+        for (int c = 0; c < channels; c++) {
+            to[c] += from[c];
+            to[channels + c] += from[width + (size_t) c];
+        }
     }
 }
 

@@ -31,8 +31,10 @@ typedef struct {
 
 /* What happens to sums when they are written: (sum + addend[c] + residual) * scale. */
 typedef struct {
-    const float *addend;   /* for the tile's first channel on */
+    const float *addend;   /* for the tile's first channel on, as are the next three */
     const float *residual; /* nullable; laid out as the output, may be the output */
+    double *sums,
+        *squares; /* nullable together: what is written is added, squared too */
     float scale;
 } SdeEpilogue;
 

@@ -198,13 +198,15 @@ transform_block(const Winograd *w, int block, float *v)
 }
 
 static void
-write_tile(const Winograd *w, Tile tile, int panel, const float *m, size_t step)
+write_tile(const Winograd *w, int block, Tile tile, int panel, const float *m,
+           size_t step)
 {
     const SdeConvJob *job = w->job;
     const SdeTensor *y = job->y;
     const size_t row = (size_t) tile.n * y->h + (size_t) tile.y;
     const size_t pixel = row * (size_t) y->w + (size_t) tile.x;
-    const SdeEpilogue epilogue = sde_conv_find_epilogue(job, panel, tile.n, pixel);
+    const SdeEpilogue epilogue =
+        sde_conv_find_epilogue(job, (size_t) block, panel, tile.n, pixel);
     const SdeTarget target = {
         .out = y->data + sde_conv_find_output(job, panel, pixel),
         .row_stride = (size_t) y->w * (size_t) y->c,
@@ -239,9 +241,10 @@ multiply_block(const Winograd *w, int block, int panel, const float *v, float *m
         kernels->multiply(&input, weights + (size_t) i * weights_size,
                           m + (size_t) i * m_size);
     }
+    sde_conv_clear_sums(job, (size_t) block, panel);
     for (int t = 0; t < count; t++) {
-        write_tile(w, find_tile(w, first + t), panel, m + (size_t) t * kernels->panel,
-                   m_size);
+        write_tile(w, block, find_tile(w, first + t), panel,
+                   m + (size_t) t * kernels->panel, m_size);
     }
 }
 
@@ -301,7 +304,7 @@ cut_blocks(Winograd *w, int cin)
 }
 
 void
-sde_winograd_run(SdeCompute *compute, const SdeConvJob *job)
+sde_winograd_run(SdeCompute *compute, SdeConvJob *job)
 {
     const SdeTensor *y = job->y;
     const int side = job->conv->winograd;
@@ -318,6 +321,7 @@ sde_winograd_run(SdeCompute *compute, const SdeConvJob *job)
         w.v_block * (w.two_phases ? w.n_blocks : (size_t) compute->n_threads));
     w.m = sde_arena_alloc(compute->arena, (size_t) compute->n_threads * w.n_matrices *
                                               w.block_tiles * job->kernels->panel);
+    sde_conv_alloc_sums(compute, job, w.n_blocks);
     if (sde_compute_is_dry(compute)) {
         return;
     }
@@ -327,4 +331,5 @@ sde_winograd_run(SdeCompute *compute, const SdeConvJob *job)
     } else {
         sde_compute_for(compute, w.n_blocks, run_whole_block, &w);
     }
+    sde_conv_add_sums(job, w.n_blocks);
 }

@@ -7,6 +7,8 @@
  * ±2 they halve the rounding error at the same cost (Barabasz et al. 2018 study such
  * choices). For 6×6 the usual 1/2, 1, 2 are as good as any.
  * SPDX-License-Identifier: GPL-3.0-or-later */
+#include <stdbool.h>
+
 #include "kernels/variants/levels.h"
 #include "kernels/variants/vec.h"
 
@@ -131,6 +133,7 @@ transform_output(int side, Line line, const float *m, size_t step,
     const int n = side + 2;
     const Vec addend = vec_load(epilogue->addend);
     Vec columns[MAX_LINE][MAX_SIDE]; /* [x][row of A^T] */
+    VecSums total = {0};
 
     for (int x = 0; x < n; x++) {
         Vec products[MAX_LINE];
@@ -154,9 +157,32 @@ transform_output(int side, Line line, const float *m, size_t step,
             if (epilogue->residual != NULL) {
                 sum += vec_load(epilogue->residual + at);
             }
-            vec_store(out + at, sum * epilogue->scale);
+            sum *= epilogue->scale;
+            vec_store(out + at, sum);
+            if (i + j == 0) {
+                total.first = sum;
+            }
+            vec_sums_add(&total, sum);
         }
     }
+    if (epilogue->sums != NULL) {
+        vec_sums_finish(&total, side * side, epilogue->sums, epilogue->squares);
+    }
+}
+
+/* For what lies some channels on, `at` floats further in the output. */
+static inline SdeEpilogue
+move_epilogue(const SdeEpilogue *epilogue, int channels, size_t at)
+{
+    const bool summed = epilogue->sums != NULL;
+
+    return (SdeEpilogue) {
+        .addend = epilogue->addend + channels,
+        .residual = epilogue->residual == NULL ? NULL : epilogue->residual + at,
+        .sums = summed ? epilogue->sums + channels : NULL,
+        .squares = summed ? epilogue->squares + channels : NULL,
+        .scale = epilogue->scale,
+    };
 }
 
 /* What lies over the edge of the map, or of the channels, is computed and left out. */
@@ -166,10 +192,7 @@ write_output(int side, Line line, const float *m, size_t step,
 {
     if (target->rows == side && target->cols == side && target->channels == PANEL) {
         for (int c = 0; c < PANEL; c += WIDTH) {
-            const SdeEpilogue part = {
-                epilogue->addend + c,
-                epilogue->residual == NULL ? NULL : epilogue->residual + c,
-                epilogue->scale};
+            const SdeEpilogue part = move_epilogue(epilogue, c, (size_t) c);
 
             transform_output(side, line, m + c, step, &part, target->out + c,
                              target->row_stride, target->stride);
@@ -178,7 +201,7 @@ write_output(int side, Line line, const float *m, size_t step,
     }
 
     static const float zeros[PANEL];
-    const SdeEpilogue nothing = {zeros, NULL, 1.0f};
+    const SdeEpilogue nothing = {.addend = zeros, .scale = 1.0f};
     float tile[MAX_SIDE * MAX_SIDE * PANEL];
 
     for (int c = 0; c < PANEL; c += WIDTH) {
@@ -187,10 +210,7 @@ write_output(int side, Line line, const float *m, size_t step,
     }
     for (int i = 0; i < target->rows; i++) {
         const size_t at = (size_t) i * target->row_stride;
-        const SdeEpilogue row = {epilogue->addend,
-                                 epilogue->residual == NULL ? NULL
-                                                            : epilogue->residual + at,
-                                 epilogue->scale};
+        const SdeEpilogue row = move_epilogue(epilogue, 0, at);
 
         LEVEL(write_tile)(tile + (size_t) (i * side) * PANEL, target->cols,
                           target->channels, &row, target->out + at, target->stride);
