@@ -50,6 +50,9 @@ typedef struct {
 typedef struct {
     int side;
 
+    /* A panel's weights of one input channel, windows[9][panel], to u[0], u[step], ...
+     */
+    void (*weights)(const float *windows, float *u, size_t step);
     /* The window's pixels to v[0], v[step], ...; channels % 16 == 0. */
     void (*input)(const float *const *pixels, int channels, float *v, size_t step);
     /* The products m[0], m[step], ... of a panel's channels to pixels. */

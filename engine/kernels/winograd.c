@@ -8,7 +8,6 @@
  * back while the sums are in the cache. With few blocks the transforms are shared
  * through memory and the panels become blocks instead. SPDX-License-Identifier:
  * GPL-3.0-or-later */
-#include <math.h>
 #include <string.h>
 
 #include "kernels/conv-internal.h"
@@ -16,11 +15,14 @@
 #define V_BYTES   (250 << 10) /* of a block: half of a 512 KiB cache is for weights */
 #define V_PADDING 16          /* floats between rows: powers of two share cache sets */
 #define MAX_TILES 28
-#define MAX_LINE  8 /* of a window */
 
-/* As in variants/transform.c; the last one is infinity. */
-static const double points4[] = {0, M_SQRT1_2, -M_SQRT1_2, M_SQRT2, -M_SQRT2};
-static const double points6[] = {0, 0.5, -0.5, 1, -1, 2, -2};
+static const SdeWinograd *
+find_kernels(const SdeConv *conv)
+{
+    const SdeKernels *kernels = sde_kernels_get();
+
+    return conv->winograd == 4 ? &kernels->winograd4 : &kernels->winograd6;
+}
 
 static int
 count_matrices(const SdeConv *conv)
@@ -34,94 +36,35 @@ sde_winograd_count_weights(const SdeConv *conv)
     return sde_conv_count_bias(conv) * conv->shape.cin * count_matrices(conv);
 }
 
-/* The rows of G: powers 0..2 of the points, over the product of their distances from
- * the other points. */
-static void
-find_transform(int side, double g[MAX_LINE][3])
-{
-    const double *points = side == 4 ? points4 : points6;
-    const int n = side + 1;
-
-    for (int i = 0; i < n; i++) {
-        double distances = 1;
-
-        for (int j = 0; j < n; j++) {
-            distances *= j == i ? 1 : points[i] - points[j];
-        }
-        for (int k = 0; k < 3; k++) {
-            g[i][k] = (k == 0 ? 1 : g[i][k - 1] * points[i]);
-        }
-        for (int k = 0; k < 3; k++) {
-            g[i][k] /= distances;
-        }
-    }
-    g[n][0] = g[n][1] = 0;
-    g[n][2] = 1;
-}
-
-/* A panel's weights of one input channel, side by side: windows[9][n] to out[line *
- * line][n]. In double, rounded once. */
-static void
-transform_weights(double g[MAX_LINE][3], int line, const double *windows, int n,
-                  double *out)
-{
-    double rows[3 * MAX_LINE * SDE_MAX_PANEL]; /* [line][3][n] */
-
-    for (int i = 0; i < line; i++) {
-        for (int x = 0; x < 3; x++) {
-            double *to = rows + (size_t) (i * 3 + x) * n;
-
-            for (int o = 0; o < n; o++) {
-                to[o] = g[i][0] * windows[x * n + o] +
-                        g[i][1] * windows[(3 + x) * n + o] +
-                        g[i][2] * windows[(6 + x) * n + o];
-            }
-        }
-    }
-    for (int i = 0; i < line * line; i++) {
-        const double *row = rows + (size_t) (i / line * 3) * n;
-        const double *to = g[i % line];
-
-        for (int o = 0; o < n; o++) {
-            out[i * n + o] =
-                row[o] * to[0] + row[n + o] * to[1] + row[2 * n + o] * to[2];
-        }
-    }
-}
-
 /* To [cout / panel][matrix][cin][panel]. */
 void
 sde_winograd_prepare(SdeConv *conv, const float *weights)
 {
+    const SdeWinograd *kernels = find_kernels(conv);
     const int panel = sde_kernels_get()->panel;
     const int cin = conv->shape.cin;
     const int cout = conv->shape.cout;
-    const int n_matrices = count_matrices(conv);
     const size_t matrix_size = (size_t) cin * panel;
-    double g[MAX_LINE][3];
-    double windows[9 * SDE_MAX_PANEL], products[SDE_MAX_WINDOW * SDE_MAX_PANEL];
+    float windows[9 * SDE_MAX_PANEL] = {0};
+    float *to = conv->weights;
 
-    find_transform(conv->winograd, g);
     for (int first = 0; first < cout; first += panel) {
-        float *to = conv->weights + (size_t) (first / panel) * n_matrices * matrix_size;
+        const int n = MIN(panel, cout - first);
 
-        memset(windows, 0, sizeof(windows));
+        if (n < panel) {
+            memset(windows, 0, sizeof(windows));
+        }
         for (int i = 0; i < cin; i++) {
-            for (int o = 0; o < MIN(panel, cout - first); o++) {
+            for (int o = 0; o < n; o++) {
                 const float *from = weights + ((size_t) (first + o) * cin + i) * 9;
 
                 for (int tap = 0; tap < 9; tap++) {
-                    windows[tap * panel + o] = (double) from[tap];
+                    windows[tap * panel + o] = from[tap];
                 }
             }
-            transform_weights(g, conv->winograd + 2, windows, panel, products);
-            for (int m = 0; m < n_matrices; m++) {
-                for (int o = 0; o < panel; o++) {
-                    to[(size_t) m * matrix_size + (size_t) i * panel + o] =
-                        (float) products[m * panel + o];
-                }
-            }
+            kernels->weights(windows, to + (size_t) i * panel, matrix_size);
         }
+        to += (size_t) count_matrices(conv) * matrix_size;
     }
 }
 
@@ -310,7 +253,7 @@ sde_winograd_run(SdeCompute *compute, SdeConvJob *job)
     const int side = job->conv->winograd;
     Winograd w = {.job = job, .side = side, .n_matrices = count_matrices(job->conv)};
 
-    w.kernels = side == 4 ? &job->kernels->winograd4 : &job->kernels->winograd6;
+    w.kernels = find_kernels(job->conv);
     w.tiles_x = (y->w + side - 1) / side;
     w.sample_tiles = w.tiles_x * ((y->h + side - 1) / side);
     w.tiles = w.sample_tiles * y->n;

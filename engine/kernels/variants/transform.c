@@ -1,11 +1,10 @@
-/* Input and output transforms of Winograd's F(4×4,3×3) and F(6×6,3×3), Lavin and Gray
- * 2015. A transform along one line of a tile is written out; along both, by columns and
- * then by rows, it is the same code for both sizes.
+/* The transforms of Winograd's F(4×4,3×3) and F(6×6,3×3), Lavin and Gray 2015: of
+ * weights, input and output. A transform along one line of a tile is written out; along
+ * both, by columns and then by rows, it is the same code for both sizes.
  *
- * The points are 0, ±a, ±b, ±c, infinity, the matching weight transform stands in
- * kernels/winograd.c. For 4×4, a = 1/sqrt(2) and b = sqrt(2): against the usual 0, ±1,
- * ±2 they halve the rounding error at the same cost (Barabasz et al. 2018 study such
- * choices). For 6×6 the usual 1/2, 1, 2 are as good as any.
+ * The points are 0, ±a, ±b, ±c, infinity. For 4×4, a = 1/sqrt(2) and b = sqrt(2):
+ * against the usual 0, ±1, ±2 they halve the rounding error at the same cost (Barabasz
+ * et al. 2018 study such choices). For 6×6 the usual 1/2, 1, 2 are as good as any.
  * SPDX-License-Identifier: GPL-3.0-or-later */
 #include <stdbool.h>
 
@@ -19,6 +18,27 @@
 #define MAX_LINE 8 /* of a window */
 
 typedef void (*Line)(const Vec *from, Vec *to);
+
+/* G, whose weights are transformed in double and rounded once: powers 0..2 of the
+ * points, over the product of their distances from the other points. */
+static const double weights4[6][3] = {
+    {1.0, 0.0, 0.0},
+    {-2.0 / 3, -2.0 / 3 * 0.70710678118654752440, -1.0 / 3},
+    {-2.0 / 3, 2.0 / 3 * 0.70710678118654752440, -1.0 / 3},
+    {1.0 / 6, 1.0 / 6 * 1.41421356237309504880, 1.0 / 3},
+    {1.0 / 6, -1.0 / 6 * 1.41421356237309504880, 1.0 / 3},
+    {0.0, 0.0, 1.0},
+};
+static const double weights6[8][3] = {
+    {-1.0, 0.0, 0.0},
+    {32.0 / 45, 16.0 / 45, 8.0 / 45},
+    {32.0 / 45, -16.0 / 45, 8.0 / 45},
+    {-2.0 / 9, -2.0 / 9, -2.0 / 9},
+    {-2.0 / 9, 2.0 / 9, -2.0 / 9},
+    {1.0 / 90, 1.0 / 45, 2.0 / 45},
+    {1.0 / 90, -1.0 / 45, 2.0 / 45},
+    {0.0, 0.0, 1.0},
+};
 
 /* Input: the rows of B^T, coefficients of the product of (x - p) over all other points
  * p. Output: the rows of A^T, powers 0, 1, ... of the points. */
@@ -92,6 +112,38 @@ output6(const Vec *m, Vec *out)
 }
 
 /* `side` and `line` are constants wherever these are inlined. */
+
+static inline __attribute__((always_inline)) void
+transform_weights(int side, const double (*g)[3], const float *windows, float *u,
+                  size_t step)
+{
+    const int n = side + 2;
+
+    for (int c = 0; c < PANEL; c += WIDTH) {
+        VecDouble rows[MAX_LINE][3];
+
+        for (int x = 0; x < 3; x++) {
+            VecDouble w[3];
+
+            for (int y = 0; y < 3; y++) {
+                w[y] = __builtin_convertvector(
+                    vec_load(windows + (size_t) (3 * y + x) * PANEL + c), VecDouble);
+            }
+            for (int i = 0; i < n; i++) {
+                rows[i][x] = w[0] * g[i][0] + w[1] * g[i][1] + w[2] * g[i][2];
+            }
+        }
+        for (int i = 0; i < n; i++) {
+            for (int j = 0; j < n; j++) {
+                const VecDouble product =
+                    rows[i][0] * g[j][0] + rows[i][1] * g[j][1] + rows[i][2] * g[j][2];
+
+                vec_store(u + (size_t) (i * n + j) * step + c,
+                          __builtin_convertvector(product, Vec));
+            }
+        }
+    }
+}
 
 static inline __attribute__((always_inline)) void
 transform_input(int side, Line line, const float *const *pixels, int channels, float *v,
@@ -218,6 +270,12 @@ write_output(int side, Line line, const float *m, size_t step,
 }
 
 void
+LEVEL(winograd4_weights)(const float *windows, float *u, size_t step)
+{
+    transform_weights(4, weights4, windows, u, step);
+}
+
+void
 LEVEL(winograd4_input)(const float *const *pixels, int channels, float *v, size_t step)
 {
     transform_input(4, input4, pixels, channels, v, step);
@@ -228,6 +286,12 @@ LEVEL(winograd4_output)(const float *m, size_t step, const SdeEpilogue *epilogue
                         const SdeTarget *target)
 {
     write_output(4, output4, m, step, epilogue, target);
+}
+
+void
+LEVEL(winograd6_weights)(const float *windows, float *u, size_t step)
+{
+    transform_weights(6, weights6, windows, u, step);
 }
 
 void
