@@ -24,22 +24,26 @@
 #define WINOGRAD_MAX_CHANNELS ((size_t) 512 * 256)
 
 /* From this side on, tiles of 6 × 6 have fewer products than tiles of 4 × 4 even where
- * the map's last ones are only partly used, and weights are small beside the map. */
-#define WINOGRAD_SIDE_6 64
+ * the map's last ones are only partly used. Their weights are larger yet, and a block
+ * of tiles reads them all: only while they are few. */
+#define WINOGRAD_SIDE_6         64
+#define WINOGRAD_MAX_CHANNELS_6 ((size_t) 192 * 128)
 
 SdeConv
 sde_conv_choose(const SdeConvShape *shape, int expected_side)
 {
     SdeConv conv = {.shape = *shape};
 
+    const size_t channels = (size_t) shape->cin * (size_t) shape->cout;
     const bool large = expected_side >= WINOGRAD_SIDE_ANY;
     const bool moderate =
-        expected_side >= WINOGRAD_SIDE &&
-        (size_t) shape->cin * (size_t) shape->cout <= WINOGRAD_MAX_CHANNELS;
+        expected_side >= WINOGRAD_SIDE && channels <= WINOGRAD_MAX_CHANNELS;
+    const bool larger_tiles =
+        expected_side >= WINOGRAD_SIDE_6 && channels <= WINOGRAD_MAX_CHANNELS_6;
 
     if (shape->side == 3 && shape->stride == 1 && shape->cin % WINOGRAD_WIDTH == 0 &&
         (large || moderate)) {
-        conv.winograd = expected_side >= WINOGRAD_SIDE_6 ? 6 : 4;
+        conv.winograd = larger_tiles ? 6 : 4;
     }
     return conv;
 }
