@@ -378,6 +378,7 @@ test_small_maps_and_odd_channels_stay_direct(void)
     shape.cin = shape.cout = 512; /* its weights outweigh a map of 16 × 16 */
     g_assert_false(sde_conv_choose(&shape, 16).winograd);
     g_assert_true(sde_conv_choose(&shape, 32).winograd);
+    g_assert_cmpint(sde_conv_choose(&shape, 64).winograd, ==, 4); /* nor one of 64 */
     shape.cin = shape.cout = 64;
     shape.stride = 2;
     g_assert_false(sde_conv_choose(&shape, 64).winograd);
