@@ -4,9 +4,18 @@
 SdeTensor
 sde_compute_alloc(SdeCompute *compute, int n, int h, int w, int c)
 {
-    SdeTensor tensor = {NULL, n, h, w, c};
+    SdeTensor tensor = {.n = n, .h = h, .w = w, .c = c};
 
-    tensor.data = sde_arena_alloc(compute->arena, sde_tensor_count(&tensor));
+    tensor.data = sde_arena_alloc(compute->arena, sde_tensor_size(&tensor));
+    return tensor;
+}
+
+SdeTensor
+sde_compute_alloc_summed(SdeCompute *compute, int n, int h, int w, int c)
+{
+    SdeTensor tensor = {.n = n, .h = h, .w = w, .c = c, .summed = n == 1};
+
+    tensor.data = sde_arena_alloc(compute->arena, sde_tensor_size(&tensor));
     return tensor;
 }
 

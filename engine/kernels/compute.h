@@ -21,6 +21,8 @@ typedef struct {
 
 /* n × h × w × c floats on top of the arena. */
 SdeTensor sde_compute_alloc(SdeCompute *compute, int n, int h, int w, int c);
+/* The same for a map that a norm will read: summed where there is one sample. */
+SdeTensor sde_compute_alloc_summed(SdeCompute *compute, int n, int h, int w, int c);
 /* A row pointer per pixel and tap, and the like, share the arena with the floats. */
 void *sde_compute_alloc_bytes(SdeCompute *compute, size_t size);
 bool sde_compute_is_dry(const SdeCompute *compute);

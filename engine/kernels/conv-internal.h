@@ -13,6 +13,7 @@ typedef struct {
     const float *addends; /* n × whole panels: bias + shift */
     float scale;
     int n_panels;
+    double *sums; /* of each block: whole panels of sums and of squares; NULL: none */
 } SdeConvJob;
 
 /* A power of two rules out that thread counts decide: enough blocks for 16 threads. */
@@ -24,27 +25,55 @@ sde_conv_count_panels(const SdeKernels *kernels, int cout)
     return (cout + kernels->panel - 1) / kernels->panel;
 }
 
-/* Writes tile[n_pixels][panel] to y, at a pixel of sample n and its right neighbours.
- */
-static inline void
-sde_conv_write(const SdeConvJob *job, const float *tile, int n_pixels, int panel, int n,
-               size_t pixel)
+static inline int
+sde_conv_count_channels(const SdeConvJob *job, int panel)
 {
     const int width = job->kernels->panel;
-    const int cout = job->conv->shape.cout;
-    const int first = panel * width;
-    const size_t at = pixel * (size_t) cout + (size_t) first;
+
+    return MIN(width, job->conv->shape.cout - panel * width);
+}
+
+/* Where a panel's first channel of a pixel lies in y, and in the residual. */
+static inline size_t
+sde_conv_find_output(const SdeConvJob *job, int panel, size_t pixel)
+{
+    return pixel * (size_t) job->conv->shape.cout +
+           (size_t) panel * job->kernels->panel;
+}
+
+static inline double *
+sde_conv_find_sums(const SdeConvJob *job, size_t block)
+{
+    return job->sums + block * 2 * (size_t) job->n_panels * job->kernels->panel;
+}
+
+/* For a panel of a pixel of sample n in a block. */
+static inline SdeEpilogue
+sde_conv_find_epilogue(const SdeConvJob *job, size_t block, int panel, int n,
+                       size_t pixel)
+{
     const SdeTensor *residual = job->input->residual;
-    const SdeEpilogue epilogue = {
-        .addend = job->addends + (size_t) n * job->n_panels * width + first,
-        .residual = residual == NULL ? NULL : residual->data + at,
+    const size_t first = (size_t) panel * job->kernels->panel;
+    const size_t width = (size_t) job->n_panels * job->kernels->panel;
+    double *sums = job->sums == NULL ? NULL : sde_conv_find_sums(job, block) + first;
+
+    return (SdeEpilogue) {
+        .addend = job->addends + (size_t) n * width + first,
+        .residual = residual == NULL
+                        ? NULL
+                        : residual->data + sde_conv_find_output(job, panel, pixel),
+        .sums = sums,
+        .squares = sums == NULL ? NULL : sums + width,
         .scale = job->scale,
     };
-
-    job->kernels->write_tile(tile, n_pixels, MIN(width, cout - first), &epilogue,
-                             job->y->data + at, (size_t) cout);
 }
+
+/* Where y is summed, blocks of pixels take their own sums, which are added in order:
+ * the same bits from any number of threads. */
+void sde_conv_alloc_sums(SdeCompute *compute, SdeConvJob *job, size_t n_blocks);
+void sde_conv_clear_sums(const SdeConvJob *job, size_t block, int panel);
+void sde_conv_add_sums(const SdeConvJob *job, size_t n_blocks);
 
 size_t sde_winograd_count_weights(const SdeConv *conv);
 void sde_winograd_prepare(SdeConv *conv, const float *weights);
-void sde_winograd_run(SdeCompute *compute, const SdeConvJob *job);
+void sde_winograd_run(SdeCompute *compute, SdeConvJob *job);

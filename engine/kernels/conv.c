@@ -23,18 +23,28 @@
 #define WINOGRAD_SIDE_ANY     32
 #define WINOGRAD_MAX_CHANNELS ((size_t) 512 * 256)
 
+/* From this side on, tiles of 6 × 6 have fewer products than tiles of 4 × 4 even where
+ * the map's last ones are only partly used. Their weights are larger yet, and a block
+ * of tiles reads them all: only while they are few. */
+#define WINOGRAD_SIDE_6         64
+#define WINOGRAD_MAX_CHANNELS_6 ((size_t) 192 * 128)
+
 SdeConv
 sde_conv_choose(const SdeConvShape *shape, int expected_side)
 {
     SdeConv conv = {.shape = *shape};
 
+    const size_t channels = (size_t) shape->cin * (size_t) shape->cout;
     const bool large = expected_side >= WINOGRAD_SIDE_ANY;
     const bool moderate =
-        expected_side >= WINOGRAD_SIDE &&
-        (size_t) shape->cin * (size_t) shape->cout <= WINOGRAD_MAX_CHANNELS;
+        expected_side >= WINOGRAD_SIDE && channels <= WINOGRAD_MAX_CHANNELS;
+    const bool larger_tiles =
+        expected_side >= WINOGRAD_SIDE_6 && channels <= WINOGRAD_MAX_CHANNELS_6;
 
-    conv.winograd = shape->side == 3 && shape->stride == 1 &&
-                    shape->cin % WINOGRAD_WIDTH == 0 && (large || moderate);
+    if (shape->side == 3 && shape->stride == 1 && shape->cin % WINOGRAD_WIDTH == 0 &&
+        (large || moderate)) {
+        conv.winograd = larger_tiles ? 6 : 4;
+    }
     return conv;
 }
 
@@ -51,7 +61,7 @@ sde_conv_count_weights(const SdeConv *conv)
 {
     const SdeConvShape *s = &conv->shape;
 
-    if (conv->winograd) {
+    if (conv->winograd != 0) {
         return sde_winograd_count_weights(conv);
     }
     return sde_conv_count_bias(conv) * s->cin * s->side * s->side;
@@ -84,7 +94,7 @@ void
 sde_conv_prepare(SdeConv *conv, const float *weights, const float *bias, int cout,
                  int first)
 {
-    if (conv->winograd) {
+    if (conv->winograd != 0) {
         g_assert(first == 0 && cout == conv->shape.cout);
         sde_winograd_prepare(conv, weights);
     } else {
@@ -165,21 +175,29 @@ run_block(size_t block, int thread, void *data)
     const size_t panel_size = sde_conv_count_weights(job->conv) / job->n_panels;
     const SdePanelInput input = {rows, direct->depths, count, direct->n_segments};
     const int last_panel = share(job->n_panels, direct->panel_groups, group + 1);
+    const size_t pixel = (size_t) n * direct->pixels + first;
 
     list_rows(direct, n, first, count, rows);
     for (int p = share(job->n_panels, direct->panel_groups, group); p < last_panel;
          p++) {
         kernels->multiply(&input, job->conv->weights + (size_t) p * panel_size, tile);
-        sde_conv_write(job, tile, count, p, n, (size_t) n * direct->pixels + first);
+        sde_conv_clear_sums(job, pixel_block, p);
+
+        const SdeEpilogue epilogue =
+            sde_conv_find_epilogue(job, pixel_block, p, n, pixel);
+
+        kernels->write_tile(tile, count, sde_conv_count_channels(job, p), &epilogue,
+                            job->y->data + sde_conv_find_output(job, p, pixel),
+                            (size_t) job->y->c);
     }
 }
 
 static void
-run_direct(SdeCompute *compute, const SdeConvJob *job)
+run_direct(SdeCompute *compute, SdeConvJob *job)
 {
     const SdeConvShape *s = &job->conv->shape;
     const SdeConvInput *input = job->input;
-    Direct direct = {.job = *job, .n_segments = s->side * s->side};
+    Direct direct = {.n_segments = s->side * s->side};
 
     for (int i = 0; i < direct.n_segments; i++) {
         direct.depths[i] = input->x->c;
@@ -192,6 +210,8 @@ run_direct(SdeCompute *compute, const SdeConvJob *job)
 
     const int n_blocks = direct.blocks_per_sample * job->y->n;
 
+    sde_conv_alloc_sums(compute, job, (size_t) n_blocks);
+    direct.job = *job;
     direct.panel_groups =
         MIN(job->n_panels, (SDE_CONV_MIN_BLOCKS + n_blocks - 1) / n_blocks);
     direct.rows = sde_compute_alloc_bytes(compute, (size_t) compute->n_threads *
@@ -203,6 +223,55 @@ run_direct(SdeCompute *compute, const SdeConvJob *job)
     if (!sde_compute_is_dry(compute)) {
         sde_compute_for(compute, (size_t) n_blocks * direct.panel_groups, run_block,
                         &direct);
+        sde_conv_add_sums(job, (size_t) n_blocks);
+    }
+}
+
+void
+sde_conv_alloc_sums(SdeCompute *compute, SdeConvJob *job, size_t n_blocks)
+{
+    const size_t block = 2 * (size_t) job->n_panels * job->kernels->panel;
+
+    if (job->y->summed) {
+        g_assert(job->y->n == 1);
+        job->sums = sde_compute_alloc_bytes(compute, n_blocks * block * sizeof(double));
+    }
+}
+
+void
+sde_conv_clear_sums(const SdeConvJob *job, size_t block, int panel)
+{
+    const int width = job->kernels->panel;
+
+    if (job->sums != NULL) {
+        double *sums = sde_conv_find_sums(job, block) + (size_t) panel * width;
+
+        memset(sums, 0, (size_t) width * sizeof(double));
+        memset(sums + (size_t) job->n_panels * width, 0,
+               (size_t) width * sizeof(double));
+    }
+}
+
+void
+sde_conv_add_sums(const SdeConvJob *job, size_t n_blocks)
+{
+    const int channels = job->y->c;
+    const size_t width = (size_t) job->n_panels * job->kernels->panel;
+
+    if (job->sums == NULL) {
+        return;
+    }
+
+    double *to = sde_tensor_peek_sums(job->y);
+
+    memset(to, 0, 2 * (size_t) channels * sizeof(double));
+    for (size_t block = 0; block < n_blocks; block++) {
+        const double *from = sde_conv_find_sums(job, block);
+
+        for (int c = 0; c < channels; c++) {
+            to[c] += from[c];
+            to[channels + c] += from[width + (size_t) c];
+        }
     }
 }
 
@@ -255,7 +324,7 @@ sde_conv_run(SdeCompute *compute, const SdeConv *conv, const SdeConvInput *input
     check_shapes(conv, input, y);
     job.n_panels = sde_conv_count_panels(job.kernels, conv->shape.cout);
     job.addends = add_shift(compute, conv, input->shift, y->n);
-    if (conv->winograd) {
+    if (conv->winograd != 0) {
         sde_winograd_run(compute, &job);
     } else {
         run_direct(compute, &job);

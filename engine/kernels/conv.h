@@ -1,9 +1,9 @@
 /* Convolutions and linear layers over prepared weights, channels last.
  *
- * Each layer is prepared once, for one of two methods: Winograd F(4×4,3×3) for 3×3
- * convolutions of stride 1 over maps that are not small, else direct sums over weight
- * panels. Cutting into blocks depends on shapes alone, so any number of threads gives
- * the same bits. SPDX-License-Identifier: GPL-3.0-or-later */
+ * Each layer is prepared once, for one of two methods: Winograd F(4×4,3×3) or
+ * F(6×6,3×3) for 3×3 convolutions of stride 1 over maps that are not small, else direct
+ * sums over weight panels. Cutting into blocks depends on shapes alone, so any number
+ * of threads gives the same bits. SPDX-License-Identifier: GPL-3.0-or-later */
 #pragma once
 
 #include <stdbool.h>
@@ -20,7 +20,7 @@ typedef struct {
 
 typedef struct {
     SdeConvShape shape;
-    bool winograd;
+    int winograd;   /* the side of its tiles, 4 or 6; 0: direct */
     float *weights; /* prepared for this process's kernels */
     float *bias;    /* cout, zeros up to a whole panel */
     float *zeros;   /* cin: what lies outside the map */

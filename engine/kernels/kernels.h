@@ -16,7 +16,8 @@ typedef enum {
 } SdePointwise;
 
 /* Upper bounds over all levels, for buffers on the stack. */
-#define SDE_MAX_PANEL 32
+#define SDE_MAX_PANEL  32
+#define SDE_MAX_WINDOW 64 /* pixels of a Winograd tile's window */
 
 /* Rows of activations, given by pointers so that a convolution needs no copy of its
  * windows: the inner dimension is cut into segments (the taps of a 3×3 window, or the
@@ -30,10 +31,34 @@ typedef struct {
 
 /* What happens to sums when they are written: (sum + addend[c] + residual) * scale. */
 typedef struct {
-    const float *addend;   /* for the tile's first channel on */
+    const float *addend;   /* for the tile's first channel on, as are the next three */
     const float *residual; /* nullable; laid out as the output, may be the output */
+    double *sums,
+        *squares; /* nullable together: what is written is added, squared too */
     float scale;
 } SdeEpilogue;
+
+/* Where a tile's pixels go: rows × cols of them, `channels` of a panel each. */
+typedef struct {
+    float *out;
+    size_t row_stride, stride; /* floats between rows of pixels, between pixels */
+    int rows, cols, channels;
+} SdeTarget;
+
+/* Winograd's F(side×side,3×3): side × side outputs from a window that is 2 larger each
+ * way, by (side + 2)² products. */
+typedef struct {
+    int side;
+
+    /* A panel's weights of one input channel, windows[9][panel], to u[0], u[step], ...
+     */
+    void (*weights)(const float *windows, float *u, size_t step);
+    /* The window's pixels to v[0], v[step], ...; channels % 16 == 0. */
+    void (*input)(const float *const *pixels, int channels, float *v, size_t step);
+    /* The products m[0], m[step], ... of a panel's channels to pixels. */
+    void (*output)(const float *m, size_t step, const SdeEpilogue *epilogue,
+                   const SdeTarget *target);
+} SdeWinograd;
 
 typedef struct {
     const char *name;
@@ -47,11 +72,7 @@ typedef struct {
     void (*write_tile)(const float *tile, int n_rows, int n_cols,
                        const SdeEpilogue *epilogue, float *out, size_t stride);
 
-    /* F(4×4,3×3): the window's 36 pixels to v[0], v[step], ...; channels % 16 == 0. */
-    void (*winograd_input)(const float *const pixels[36], int channels, float *v,
-                           size_t step);
-    /* 36 products m[0], m[step], ... of a panel's channels to tile[16][panel]. */
-    void (*winograd_output)(const float *m, size_t step, float *tile);
+    SdeWinograd winograd4, winograd6;
 
     /* y = f(x * scale[c] + shift[c]); x and y are `pixels` rows of `channels`. */
     void (*scale_shift)(const float *x, size_t pixels, int channels, const float *scale,

@@ -1,9 +1,11 @@
-/* Group normalisation. Sums are taken in double over fixed blocks of pixels and added
- * in block order: no cancellation to speak of, and the same bits from any thread count.
+/* Group normalisation. The sums of a map come with it from the convolution that wrote
+ * it, or are taken in double over fixed blocks of pixels and added in block order: no
+ * cancellation to speak of, and the same bits from any thread count.
  * SPDX-License-Identifier: GPL-3.0-or-later */
 #include "kernels/norm.h"
 
 #include <math.h>
+#include <string.h>
 
 #define BLOCK_FLOATS                                                \
     16384 /* of x in a block: 64 KiB, a second-level cache's eighth \
@@ -15,7 +17,8 @@ typedef struct {
     const SdeNormInput *input;
     SdeTensor *y;
     size_t pixels, block_pixels, blocks_per_sample;
-    double *sums; /* per sample and block: channels sums, channels sums of squares */
+    double *sums;         /* per sample and block: sums of a part, then of squares */
+    double *totals;       /* per sample: channels sums, channels sums of squares */
     float *scale, *shift; /* n × channels */
 } Norm;
 
@@ -40,40 +43,80 @@ find_pixels(const Norm *norm, const SdeTensor *x, const Range *range)
     return x->data + ((size_t) range->sample * norm->pixels + range->first) * x->c;
 }
 
+typedef struct {
+    const Norm *norm;
+    const SdeTensor *part;
+} PartSums;
+
 static void
 sum_block(size_t block, int thread, void *data)
 {
-    const Norm *norm = data;
-    const SdeTensor *parts[2] = {norm->input->x, norm->input->x2};
+    const PartSums *part_sums = data;
+    const Norm *norm = part_sums->norm;
+    const SdeTensor *part = part_sums->part;
     const Range range = find_range(norm, block);
-    const int channels = norm->norm->channels;
-    double *sums = norm->sums + block * 2 * (size_t) channels;
+    double *sums = norm->sums + block * 2 * (size_t) part->c;
 
-    for (int i = 0; i < 2 && parts[i] != NULL; i++) {
-        norm->kernels->channel_sums(find_pixels(norm, parts[i], &range), range.count,
-                                    parts[i]->c, sums, sums + channels);
-        sums += parts[i]->c;
+    norm->kernels->channel_sums(find_pixels(norm, part, &range), range.count, part->c,
+                                sums, sums + part->c);
+}
+
+/* The totals of one part's channels, from its blocks' sums. */
+static void
+add_blocks(const Norm *norm, const SdeTensor *part, int sample, double *totals)
+{
+    const size_t blocks = norm->blocks_per_sample;
+    const int channels = norm->norm->channels;
+
+    for (int c = 0; c < part->c; c++) {
+        totals[c] = totals[channels + c] = 0;
+    }
+    for (size_t b = 0; b < blocks; b++) {
+        const double *sums =
+            norm->sums + ((size_t) sample * blocks + b) * 2 * (size_t) part->c;
+
+        for (int c = 0; c < part->c; c++) {
+            totals[c] += sums[c];
+            totals[channels + c] += sums[part->c + c];
+        }
     }
 }
 
-/* A group's mean and 1 / standard deviation, from the blocks of one sample. */
+/* The totals of a part, whose channels are `first` and on of all. */
+static void
+sum_part(SdeCompute *compute, const Norm *norm, const SdeTensor *part, int first)
+{
+    const size_t channels = (size_t) norm->norm->channels;
+    const size_t size = (size_t) part->c * sizeof(double);
+    PartSums part_sums = {norm, part};
+
+    if (part->summed) {
+        const double *sums = sde_tensor_peek_sums(part);
+
+        memcpy(norm->totals + first, sums, size);
+        memcpy(norm->totals + channels + first, sums + part->c, size);
+        return;
+    }
+    sde_compute_for(compute, norm->blocks_per_sample * (size_t) part->n, sum_block,
+                    &part_sums);
+    for (int n = 0; n < part->n; n++) {
+        add_blocks(norm, part, n, norm->totals + (size_t) n * 2 * channels + first);
+    }
+}
+
+/* A group's mean and 1 / standard deviation. */
 static void
 measure_group(const Norm *norm, int sample, int group, double *mean, double *rdeviation)
 {
     const int channels = norm->norm->channels;
     const int width = channels / norm->norm->groups;
     const double count = (double) norm->pixels * width;
+    const double *totals = norm->totals + (size_t) sample * 2 * (size_t) channels;
     double sum = 0, square = 0;
 
-    for (size_t b = 0; b < norm->blocks_per_sample; b++) {
-        const double *sums =
-            norm->sums +
-            ((size_t) sample * norm->blocks_per_sample + b) * 2 * (size_t) channels;
-
-        for (int c = group * width; c < (group + 1) * width; c++) {
-            sum += sums[c];
-            square += sums[channels + c];
-        }
+    for (int c = group * width; c < (group + 1) * width; c++) {
+        sum += totals[c];
+        square += totals[channels + c];
     }
     *mean = sum / count;
     *rdeviation =
@@ -152,10 +195,15 @@ sde_group_norm_run(SdeCompute *compute, const SdeNorm *weights,
 
     norm.sums =
         sde_compute_alloc_bytes(compute, n_blocks * 2 * channels * sizeof(double));
+    norm.totals =
+        sde_compute_alloc_bytes(compute, (size_t) y->n * 2 * channels * sizeof(double));
     norm.scale = sde_arena_alloc(compute->arena, (size_t) y->n * channels);
     norm.shift = sde_arena_alloc(compute->arena, (size_t) y->n * channels);
     if (!sde_compute_is_dry(compute)) {
-        sde_compute_for(compute, n_blocks, sum_block, &norm);
+        sum_part(compute, &norm, input->x, 0);
+        if (input->x2 != NULL) {
+            sum_part(compute, &norm, input->x2, input->x->c);
+        }
         find_scales(&norm);
         sde_compute_for(compute, n_blocks, apply_block, &norm);
     }

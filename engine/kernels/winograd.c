@@ -1,107 +1,84 @@
-/* 3×3 convolutions of stride 1 as Winograd's F(4×4,3×3): 36 multiplications for 16
- * outputs instead of 144 (Lavin and Gray 2015).
+/* 3×3 convolutions of stride 1 as Winograd's F(4×4,3×3), 36 multiplications for 16
+ * outputs instead of 144, or F(6×6,3×3), 64 for 36 instead of 324 (Lavin and Gray
+ * 2015).
  *
- * The output is cut into tiles of 4 × 4 pixels, numbered through all samples. A block
- * of tiles is transformed to V
- * (36 matrices, tiles × cin), each multiplied with its matrix of transformed weights,
- * panel by panel, and transformed back while the sums are in the cache. With few blocks
- * the transforms are shared through memory and the panels become blocks instead.
- * SPDX-License-Identifier: GPL-3.0-or-later */
+ * The output is cut into tiles of 4 × 4 or 6 × 6 pixels, numbered through all samples.
+ * A block of tiles is transformed to V (36 or 64 matrices, tiles × cin), each
+ * multiplied with its matrix of transformed weights, panel by panel, and transformed
+ * back while the sums are in the cache. With few blocks the transforms are shared
+ * through memory and the panels become blocks instead. SPDX-License-Identifier:
+ * GPL-3.0-or-later */
 #include <string.h>
 
 #include "kernels/conv-internal.h"
 
-#define MATRICES  36
 #define V_BYTES   (250 << 10) /* of a block: half of a 512 KiB cache is for weights */
 #define V_PADDING 16          /* floats between rows: powers of two share cache sets */
 #define MAX_TILES 28
 
-/* Weights are transformed in double and rounded once. G: powers 0..2 of the points,
- * over the product of their distances from the other points (variants/transform.c). */
-static const double G[6][3] = {
-    {1.0, 0.0, 0.0},
-    {-2.0 / 3, -2.0 / 3 * 0.70710678118654752440, -1.0 / 3},
-    {-2.0 / 3, 2.0 / 3 * 0.70710678118654752440, -1.0 / 3},
-    {1.0 / 6, 1.0 / 6 * 1.41421356237309504880, 1.0 / 3},
-    {1.0 / 6, -1.0 / 6 * 1.41421356237309504880, 1.0 / 3},
-    {0.0, 0.0, 1.0},
-};
+static const SdeWinograd *
+find_kernels(const SdeConv *conv)
+{
+    const SdeKernels *kernels = sde_kernels_get();
+
+    return conv->winograd == 4 ? &kernels->winograd4 : &kernels->winograd6;
+}
+
+static int
+count_matrices(const SdeConv *conv)
+{
+    return (conv->winograd + 2) * (conv->winograd + 2);
+}
 
 size_t
 sde_winograd_count_weights(const SdeConv *conv)
 {
-    return sde_conv_count_bias(conv) * conv->shape.cin * MATRICES;
+    return sde_conv_count_bias(conv) * conv->shape.cin * count_matrices(conv);
 }
 
-/* A panel's weights of one input channel, side by side: windows[9][n] to out[36][n]. */
-static void
-transform_weights(const double *windows, int n, double *out)
-{
-    double rows[18 * SDE_MAX_PANEL]; /* [6][3][n] */
-
-    for (int i = 0; i < 6; i++) {
-        for (int x = 0; x < 3; x++) {
-            double *to = rows + (size_t) (i * 3 + x) * n;
-
-            for (int o = 0; o < n; o++) {
-                to[o] = G[i][0] * windows[x * n + o] +
-                        G[i][1] * windows[(3 + x) * n + o] +
-                        G[i][2] * windows[(6 + x) * n + o];
-            }
-        }
-    }
-    for (int i = 0; i < MATRICES; i++) {
-        const double *row = rows + (size_t) (i / 6 * 3) * n;
-        const double *g = G[i % 6];
-
-        for (int o = 0; o < n; o++) {
-            out[i * n + o] = row[o] * g[0] + row[n + o] * g[1] + row[2 * n + o] * g[2];
-        }
-    }
-}
-
-/* To [cout / panel][36][cin][panel]. */
+/* To [cout / panel][matrix][cin][panel]. */
 void
 sde_winograd_prepare(SdeConv *conv, const float *weights)
 {
+    const SdeWinograd *kernels = find_kernels(conv);
     const int panel = sde_kernels_get()->panel;
     const int cin = conv->shape.cin;
     const int cout = conv->shape.cout;
     const size_t matrix_size = (size_t) cin * panel;
-    double windows[9 * SDE_MAX_PANEL], products[MATRICES * SDE_MAX_PANEL];
+    float windows[9 * SDE_MAX_PANEL] = {0};
+    float *to = conv->weights;
 
     for (int first = 0; first < cout; first += panel) {
-        float *to = conv->weights + (size_t) (first / panel) * MATRICES * matrix_size;
+        const int n = MIN(panel, cout - first);
 
-        memset(windows, 0, sizeof(windows));
+        if (n < panel) {
+            memset(windows, 0, sizeof(windows));
+        }
         for (int i = 0; i < cin; i++) {
-            for (int o = 0; o < MIN(panel, cout - first); o++) {
+            for (int o = 0; o < n; o++) {
                 const float *from = weights + ((size_t) (first + o) * cin + i) * 9;
 
                 for (int tap = 0; tap < 9; tap++) {
-                    windows[tap * panel + o] = (double) from[tap];
+                    windows[tap * panel + o] = from[tap];
                 }
             }
-            transform_weights(windows, panel, products);
-            for (int m = 0; m < MATRICES; m++) {
-                for (int o = 0; o < panel; o++) {
-                    to[(size_t) m * matrix_size + (size_t) i * panel + o] =
-                        (float) products[m * panel + o];
-                }
-            }
+            kernels->weights(windows, to + (size_t) i * panel, matrix_size);
         }
+        to += (size_t) count_matrices(conv) * matrix_size;
     }
 }
 
 typedef struct {
     const SdeConvJob *job;
+    const SdeWinograd *kernels;
+    int side, n_matrices;      /* of a tile */
     int tiles_x, sample_tiles; /* across a sample, in a sample */
     int tiles, block_tiles;    /* of all samples, of a block */
     size_t n_blocks;
     bool two_phases;
     size_t v_row, v_matrix, v_block; /* strides in floats */
     float *v; /* a block per thread, or all blocks of all samples */
-    float *m; /* per thread: 36 × block_tiles × panel */
+    float *m; /* per thread: matrices × block_tiles × panel */
 } Winograd;
 
 static int
@@ -119,27 +96,29 @@ find_tile(const Winograd *w, int tile)
 {
     const int i = tile % w->sample_tiles;
 
-    return (Tile) {tile / w->sample_tiles, i / w->tiles_x * 4, i % w->tiles_x * 4};
+    return (Tile) {tile / w->sample_tiles, i / w->tiles_x * w->side,
+                   i % w->tiles_x * w->side};
 }
 
-/* A tile's window: 36 pixels, zeros outside the map. */
+/* A tile's window: zeros outside the map. */
 static void
-list_window(const Winograd *w, Tile tile, const float *pixels[MATRICES])
+list_window(const Winograd *w, Tile tile, const float **pixels)
 {
     const SdeConv *conv = w->job->conv;
     const SdeTensor *x = w->job->input->x;
     const int up = conv->shape.upsample;
+    const int line = w->side + 2;
 
-    for (int i = 0; i < 6; i++) {
+    for (int i = 0; i < line; i++) {
         const int py = tile.y + i - conv->shape.pad;
         const size_t row =
             ((size_t) tile.n * x->h + (size_t) (MAX(py, 0) / up)) * (size_t) x->w;
 
-        for (int j = 0; j < 6; j++) {
+        for (int j = 0; j < line; j++) {
             const int px = tile.x + j - conv->shape.pad;
             const bool outside = py < 0 || px < 0 || py >= x->h * up || px >= x->w * up;
 
-            pixels[i * 6 + j] =
+            pixels[i * line + j] =
                 outside ? conv->zeros
                         : x->data + (row + (size_t) (px / up)) * (size_t) x->c;
         }
@@ -153,29 +132,34 @@ transform_block(const Winograd *w, int block, float *v)
     const int count = count_block_tiles(w, block);
 
     for (int t = 0; t < count; t++) {
-        const float *pixels[MATRICES];
+        const float *pixels[SDE_MAX_WINDOW];
 
         list_window(w, find_tile(w, first + t), pixels);
-        w->job->kernels->winograd_input(pixels, w->job->conv->shape.cin,
-                                        v + (size_t) t * w->v_row, w->v_matrix);
+        w->kernels->input(pixels, w->job->conv->shape.cin, v + (size_t) t * w->v_row,
+                          w->v_matrix);
     }
 }
 
 static void
-write_tile(const Winograd *w, Tile tile, int panel, const float *m, size_t step)
+write_tile(const Winograd *w, int block, Tile tile, int panel, const float *m,
+           size_t step)
 {
     const SdeConvJob *job = w->job;
-    const int rows = MIN(4, job->y->h - tile.y);
-    const int cols = MIN(4, job->y->w - tile.x);
-    float sums[16 * SDE_MAX_PANEL];
+    const SdeTensor *y = job->y;
+    const size_t row = (size_t) tile.n * y->h + (size_t) tile.y;
+    const size_t pixel = row * (size_t) y->w + (size_t) tile.x;
+    const SdeEpilogue epilogue =
+        sde_conv_find_epilogue(job, (size_t) block, panel, tile.n, pixel);
+    const SdeTarget target = {
+        .out = y->data + sde_conv_find_output(job, panel, pixel),
+        .row_stride = (size_t) y->w * (size_t) y->c,
+        .stride = (size_t) y->c,
+        .rows = MIN(w->side, y->h - tile.y),
+        .cols = MIN(w->side, y->w - tile.x),
+        .channels = sde_conv_count_channels(job, panel),
+    };
 
-    job->kernels->winograd_output(m, step, sums);
-    for (int i = 0; i < rows; i++) {
-        const size_t row = (size_t) tile.n * job->y->h + (size_t) (tile.y + i);
-
-        sde_conv_write(job, sums + (size_t) i * 4 * job->kernels->panel, cols, panel,
-                       tile.n, row * (size_t) job->y->w + (size_t) tile.x);
-    }
+    w->kernels->output(m, step, &epilogue, &target);
 }
 
 static void
@@ -189,27 +173,29 @@ multiply_block(const Winograd *w, int block, int panel, const float *v, float *m
     const size_t weights_size = (size_t) cin * kernels->panel;
     const size_t m_size = (size_t) count * kernels->panel;
     const float *weights =
-        job->conv->weights + (size_t) panel * MATRICES * weights_size;
+        job->conv->weights + (size_t) panel * w->n_matrices * weights_size;
     const float *rows[MAX_TILES];
     const SdePanelInput input = {rows, &cin, count, 1};
 
-    for (int i = 0; i < MATRICES; i++) {
+    for (int i = 0; i < w->n_matrices; i++) {
         for (int t = 0; t < count; t++) {
             rows[t] = v + (size_t) i * w->v_matrix + (size_t) t * w->v_row;
         }
         kernels->multiply(&input, weights + (size_t) i * weights_size,
                           m + (size_t) i * m_size);
     }
+    sde_conv_clear_sums(job, (size_t) block, panel);
     for (int t = 0; t < count; t++) {
-        write_tile(w, find_tile(w, first + t), panel, m + (size_t) t * kernels->panel,
-                   m_size);
+        write_tile(w, block, find_tile(w, first + t), panel,
+                   m + (size_t) t * kernels->panel, m_size);
     }
 }
 
 static float *
 find_scratch(const Winograd *w, int thread)
 {
-    return w->m + (size_t) thread * MATRICES * w->block_tiles * w->job->kernels->panel;
+    return w->m +
+           (size_t) thread * w->n_matrices * w->block_tiles * w->job->kernels->panel;
 }
 
 static void
@@ -248,7 +234,8 @@ static void
 cut_blocks(Winograd *w, int cin)
 {
     const int rows = w->job->kernels->rows;
-    const int fitting = V_BYTES / (int) sizeof(float) / MATRICES / (cin + V_PADDING);
+    const int fitting =
+        V_BYTES / (int) sizeof(float) / w->n_matrices / (cin + V_PADDING);
     const int most = CLAMP(fitting / rows * rows, rows, MAX_TILES / rows * rows);
 
     w->n_blocks = (size_t) ((w->tiles + most - 1) / most);
@@ -256,25 +243,28 @@ cut_blocks(Winograd *w, int cin)
     w->n_blocks = (size_t) ((w->tiles + w->block_tiles - 1) / w->block_tiles);
     w->v_row = (size_t) cin + V_PADDING;
     w->v_matrix = w->v_row * (size_t) w->block_tiles;
-    w->v_block = w->v_matrix * MATRICES;
+    w->v_block = w->v_matrix * (size_t) w->n_matrices;
 }
 
 void
-sde_winograd_run(SdeCompute *compute, const SdeConvJob *job)
+sde_winograd_run(SdeCompute *compute, SdeConvJob *job)
 {
     const SdeTensor *y = job->y;
-    Winograd w = {.job = job};
+    const int side = job->conv->winograd;
+    Winograd w = {.job = job, .side = side, .n_matrices = count_matrices(job->conv)};
 
-    w.tiles_x = (y->w + 3) / 4;
-    w.sample_tiles = w.tiles_x * ((y->h + 3) / 4);
+    w.kernels = find_kernels(job->conv);
+    w.tiles_x = (y->w + side - 1) / side;
+    w.sample_tiles = w.tiles_x * ((y->h + side - 1) / side);
     w.tiles = w.sample_tiles * y->n;
     cut_blocks(&w, job->conv->shape.cin);
     w.two_phases = w.n_blocks < SDE_CONV_MIN_BLOCKS / 2;
     w.v = sde_arena_alloc(
         compute->arena,
         w.v_block * (w.two_phases ? w.n_blocks : (size_t) compute->n_threads));
-    w.m = sde_arena_alloc(compute->arena, (size_t) compute->n_threads * MATRICES *
+    w.m = sde_arena_alloc(compute->arena, (size_t) compute->n_threads * w.n_matrices *
                                               w.block_tiles * job->kernels->panel);
+    sde_conv_alloc_sums(compute, job, w.n_blocks);
     if (sde_compute_is_dry(compute)) {
         return;
     }
@@ -284,4 +274,5 @@ sde_winograd_run(SdeCompute *compute, const SdeConvJob *job)
     } else {
         sde_compute_for(compute, w.n_blocks, run_whole_block, &w);
     }
+    sde_conv_add_sums(job, w.n_blocks);
 }

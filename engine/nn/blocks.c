@@ -145,7 +145,7 @@ sde_resnet_run(SdeForward *forward, const SdeResnet *resnet, const SdeTensor *x,
     const size_t mark = sde_arena_mark(compute->arena);
     const int n_time = resnet->time_proj.shape.cout;
     SdeTensor time = sde_compute_alloc(compute, 1, 1, forward->time.w, n_time);
-    SdeTensor h = sde_compute_alloc(compute, y->n, y->h, y->w, y->c);
+    SdeTensor h = sde_compute_alloc_summed(compute, y->n, y->h, y->w, y->c);
     SdeNormInput second = {.x = &h, .f = resnet->f};
 
     sde_conv_run(compute, &resnet->time_proj, &(SdeConvInput) {.x = &forward->time},

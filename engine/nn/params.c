@@ -69,7 +69,11 @@ load_part(SdeParams *params, const char *name, int rank, int cout, int first,
 static void
 alloc_conv(SdeParams *params, SdeConv *conv)
 {
-    conv->weights = alloc_zeroed(params, sde_conv_count_weights(conv));
+    const size_t n_weights = sde_conv_count_weights(conv);
+
+    /* Transformed weights are written whole. */
+    conv->weights = conv->winograd != 0 ? sde_arena_alloc(params->arena, n_weights)
+                                        : alloc_zeroed(params, n_weights);
     conv->bias = alloc_zeroed(params, sde_conv_count_bias(conv));
     conv->zeros = alloc_zeroed(params, (size_t) conv->shape.cin);
 }

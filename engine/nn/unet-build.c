@@ -6,8 +6,8 @@
 #include "nn/unet-internal.h"
 #include "sde.h"
 
-/* A model that does not say its size is taken to see large maps. */
-#define UNKNOWN_SIDE 4096
+/* A model that does not say its size is taken to see the tiles that tasks cut. */
+#define UNKNOWN_SIDE 128
 
 static SdePointwise
 find_pointwise(SdeActivation activation)

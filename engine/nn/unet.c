@@ -39,7 +39,7 @@ push_skip(Pass *pass, int n, int h, int w, int c)
     Skip *skip = &pass->skips[pass->n_skips++];
 
     skip->mark = sde_arena_mark(pass->base.compute.arena);
-    skip->tensor = sde_compute_alloc(&pass->base.compute, n, h, w, c);
+    skip->tensor = sde_compute_alloc_summed(&pass->base.compute, n, h, w, c);
     return skip->tensor;
 }
 
@@ -114,7 +114,7 @@ keep_only(Pass *pass, size_t mark, const SdeTensor *y)
 {
     pass->hidden = *y;
     pass->hidden.data =
-        sde_arena_keep(pass->base.compute.arena, mark, y->data, sde_tensor_count(y));
+        sde_arena_keep(pass->base.compute.arena, mark, y->data, sde_tensor_size(y));
 }
 
 static bool
@@ -126,7 +126,8 @@ run_middle(Pass *pass)
     const SdeTensor shape = pass->hidden;
 
     for (int i = 0; i < block->n_resnets; i++) {
-        SdeTensor y = sde_compute_alloc(compute, shape.n, shape.h, shape.w, shape.c);
+        SdeTensor y =
+            sde_compute_alloc_summed(compute, shape.n, shape.h, shape.w, shape.c);
 
         if (!run_layer(pass, block, i, NULL, "mid_block", &y)) {
             return false;
@@ -151,7 +152,8 @@ run_up(Pass *pass, int index)
 
     for (int i = 0; i < block->n_resnets; i++) {
         const Skip *skip = &pass->skips[--pass->n_skips];
-        SdeTensor y = sde_compute_alloc(compute, hidden->n, hidden->h, hidden->w, c);
+        SdeTensor y =
+            sde_compute_alloc_summed(compute, hidden->n, hidden->h, hidden->w, c);
 
         if (!run_layer(pass, block, i, &skip->tensor, name, &y)) {
             return false;
@@ -160,8 +162,8 @@ run_up(Pass *pass, int index)
     }
     if (block->resampler.kind != SDE_RESAMPLER_NONE) {
         /* The small map stays below until the next skip goes: cheaper than a move. */
-        SdeTensor y =
-            sde_compute_alloc(compute, hidden->n, hidden->h * 2, hidden->w * 2, c);
+        SdeTensor y = sde_compute_alloc_summed(compute, hidden->n, hidden->h * 2,
+                                               hidden->w * 2, c);
 
         sde_resampler_run(&pass->base, &block->resampler, hidden, &y);
         sde_forward_tap(&pass->base, &y, "%s.upsamplers.0", name);

@@ -43,7 +43,7 @@ choose(int cin, int cout, int stride)
     const SdeConvShape shape = {cin, cout, 3, stride, 1, 1};
     SdeConv conv = sde_conv_choose(&shape, 0);
 
-    conv.winograd = stride == 1 && cin % 16 == 0;
+    conv.winograd = stride == 1 && cin % 16 == 0 ? 4 : 0;
     return conv;
 }
 
@@ -86,7 +86,7 @@ run_conv(SdeTrain *train, SdeConv conv, const SdeTensor *x, const float *weights
     conv.zeros = sde_train_take(train, (size_t) conv.shape.cin);
     memset(conv.bias, 0, n_bias * sizeof(float));
     memset(conv.zeros, 0, (size_t) conv.shape.cin * sizeof(float));
-    if (!conv.winograd) {
+    if (conv.winograd == 0) {
         memset(conv.weights, 0, sde_conv_count_weights(&conv) * sizeof(float));
     }
     sde_conv_prepare(&conv, weights, bias, conv.shape.cout, 0);
@@ -275,8 +275,8 @@ transform_tile(size_t i, int thread, void *data)
     const float *pixels[MATRICES];
 
     list_pixels(gradient, gradient->x, cin, n, y - 1, x - 1, 6, pixels);
-    sde_kernels_get()->winograd_input(pixels, cin, gradient->v + i * cin,
-                                      gradient->v_step);
+    sde_kernels_get()->winograd4.input(pixels, cin, gradient->v + i * cin,
+                                       gradient->v_step);
     list_pixels(gradient, gradient->dy, cout, n, y, x, 4, pixels);
     transform_output_gradient(pixels, cout, gradient->m + i * cout, gradient->m_step);
 }

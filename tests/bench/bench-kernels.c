@@ -66,7 +66,7 @@ report(const char *name, Launch func, void *data, double megabytes)
 static SdeTensor
 new_tensor(int h, int w, int c)
 {
-    SdeTensor tensor = {NULL, 1, h, w, c};
+    SdeTensor tensor = {.n = 1, .h = h, .w = w, .c = c};
     const size_t count = sde_tensor_count(&tensor);
 
     tensor.data = g_new(float, count);

@@ -33,7 +33,7 @@ fill_random(float *data, size_t count, uint32_t stream)
 static inline SdeTensor
 random_tensor(int n, int h, int w, int c, uint32_t stream)
 {
-    SdeTensor tensor = {NULL, n, h, w, c};
+    SdeTensor tensor = {.n = n, .h = h, .w = w, .c = c};
 
     tensor.data = g_new(float, sde_tensor_count(&tensor));
     fill_random(tensor.data, sde_tensor_count(&tensor), stream);
@@ -79,15 +79,22 @@ launch_with_all_threads(Launch func, void *data, SdeTensor *y)
 {
     const int threads[] = {2, 3, 7};
     const size_t size = sde_tensor_count(y) * sizeof(float);
+    const size_t sums_at = sde_tensor_find_sums(y);
+    const size_t whole_size = sde_tensor_size(y) * sizeof(float);
 
     launch(func, data, 1);
 
-    g_autofree float *first = g_memdup2(y->data, size);
+    g_autofree float *first = g_memdup2(y->data, whole_size);
 
     for (size_t i = 0; i < G_N_ELEMENTS(threads); i++) {
-        memset(y->data, 0xff, size);
+        memset(y->data, 0xff, whole_size);
         launch(func, data, threads[i]);
         g_assert_cmpmem(y->data, size, first, size);
+        if (y->summed) {
+            const size_t sums_size = whole_size - sums_at * sizeof(float);
+
+            g_assert_cmpmem(y->data + sums_at, sums_size, first + sums_at, sums_size);
+        }
     }
 }
 

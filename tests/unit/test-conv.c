@@ -3,13 +3,17 @@
 #include "kernels/conv.h"
 
 #include "kernel-fixture.h"
+#include "near.h"
 
 #define N_SHAPES 40
 
 /* Direct sums round like any float sum of this length; Winograd's transforms amplify
- * rounding (engine/kernels/variants/transform.c), measured 1e-6 to 2e-6. */
+ * rounding (engine/kernels/variants/transform.c), measured 1e-6 to 2e-6 with tiles of
+ * 4 × 4, 3e-6 to 5e-6 with tiles of 6 × 6. */
 #define DIRECT_ERROR   2e-6
 #define WINOGRAD_ERROR 1e-5
+/* Up to 96 values are added as floats, relative to the first of them. */
+#define SUMS_ERROR 1e-5
 
 typedef struct {
     SdeConv conv;
@@ -61,7 +65,9 @@ make_case(Case *c, const SdeConvShape *shape, int expected_side, int n, int h, i
     c->x = random_tensor(n, h, w, shape->cin - split, 1);
     c->x2 = random_tensor(n, h, w, MAX(split, 1), 2);
     c->residual = random_tensor(n, out_h, out_w, shape->cout, 3);
-    c->y = random_tensor(n, out_h, out_w, shape->cout, 4);
+    c->y = (SdeTensor) {
+        .n = n, .h = out_h, .w = out_w, .c = shape->cout, .summed = n == 1};
+    c->y.data = random_floats(sde_tensor_size(&c->y), 4);
     c->weights = random_floats(n_weights, 5);
     c->bias = random_floats((size_t) shape->cout, 6);
     c->shift = random_floats((size_t) n * shape->cout, 7);
@@ -144,12 +150,36 @@ compute_reference(const Case *c)
     return want;
 }
 
+/* What came with the map against sums of the map itself. */
+static void
+check_sums(const SdeTensor *y)
+{
+    const double *sums = sde_tensor_peek_sums(y);
+    const size_t pixels = sde_tensor_pixels(y);
+
+    for (int c = 0; c < y->c; c++) {
+        double sum = 0, square = 0;
+
+        for (size_t i = 0; i < pixels; i++) {
+            const double value = (double) y->data[i * (size_t) y->c + c];
+
+            sum += value;
+            square += value * value;
+        }
+        assert_near(sums[c], sum, SUMS_ERROR * sqrt(square * (double) pixels));
+        assert_near(sums[y->c + c], square, SUMS_ERROR * square);
+    }
+}
+
 static void
 check_case(Case *c)
 {
     g_autofree double *want = compute_reference(c);
 
     launch_with_all_threads(run, c, &c->y);
+    if (c->y.summed) {
+        check_sums(&c->y);
+    }
     g_assert_cmpfloat(relative_rms(c->y.data, want, sde_tensor_count(&c->y)), <=,
                       c->conv.winograd ? WINOGRAD_ERROR : DIRECT_ERROR);
 }
@@ -185,7 +215,7 @@ test_winograd_agrees_with_double_over_random_shapes(void)
 {
     g_autoptr(GRand) rand = g_rand_new_with_seed(2);
 
-    for (int i = 0; i < N_SHAPES / 2; i++) {
+    for (int i = 0; i < N_SHAPES; i++) {
         const SdeConvShape shape = {
             .cin = 16 * g_rand_int_range(rand, 1, 5),
             .cout = g_rand_int_range(rand, 1, 70),
@@ -196,9 +226,9 @@ test_winograd_agrees_with_double_over_random_shapes(void)
         };
         g_auto(Case) c;
 
-        make_case(&c, &shape, 64, g_rand_int_range(rand, 1, 4),
+        make_case(&c, &shape, i % 2 == 0 ? 32 : 64, g_rand_int_range(rand, 1, 4),
                   g_rand_int_range(rand, 1, 22), g_rand_int_range(rand, 1, 22), 0);
-        g_assert_true(c.conv.winograd);
+        g_assert_cmpint(c.conv.winograd, ==, i % 2 == 0 ? 4 : 6);
         check_case(&c);
     }
 }
@@ -210,10 +240,45 @@ test_winograd_agrees_with_double_on_a_large_map(void)
 {
     const SdeConvShape shape = {
         .cin = 192, .cout = 8, .side = 3, .stride = 1, .pad = 1, .upsample = 1};
-    g_auto(Case) c;
 
-    make_case(&c, &shape, 64, 1, 61, 66, 0);
-    check_case(&c);
+    for (int side = 32; side <= 64; side += 32) {
+        g_auto(Case) c;
+
+        make_case(&c, &shape, side, 1, 61, 66, 0);
+        check_case(&c);
+    }
+}
+
+/* Where sums of floats would keep nothing of the deviation. */
+static void
+test_sums_do_not_cancel_where_the_mean_is_large(void)
+{
+    const SdeConvShape shape = {
+        .cin = 16, .cout = 32, .side = 3, .stride = 1, .pad = 1, .upsample = 1};
+
+    for (int side = 0; side <= 64; side += 32) {
+        g_auto(Case) c;
+
+        make_case(&c, &shape, side, 1, 64, 64, 0);
+        for (int o = 0; o < shape.cout; o++) {
+            c.prepared_bias[o] = 1000.0f;
+        }
+        launch(run, &c, 1);
+
+        const double *sums = sde_tensor_peek_sums(&c.y);
+        const double n = (double) sde_tensor_pixels(&c.y);
+
+        for (int o = 0; o < shape.cout; o++) {
+            const double mean = sums[o] / n;
+            const double variance = sums[shape.cout + o] / n - mean * mean;
+            double square = 0;
+
+            for (size_t i = o; i < sde_tensor_count(&c.y); i += (size_t) shape.cout) {
+                square += ((double) c.y.data[i] - mean) * ((double) c.y.data[i] - mean);
+            }
+            assert_near(variance, square / n, SUMS_ERROR * square / n);
+        }
+    }
 }
 
 static void
@@ -291,7 +356,7 @@ test_winograd_loses_less_than_the_usual_points_would(void)
     const double usual_points_error = 2.5e-6; /* 0, ±1, ±2: measured 2e-6 to 4e-6 */
     g_auto(Case) c;
 
-    make_case(&c, &shape, 64, 1, 32, 32, 0);
+    make_case(&c, &shape, 32, 1, 32, 32, 0);
     c.has_residual = false;
 
     g_autofree double *want = compute_reference(&c);
@@ -307,11 +372,13 @@ test_small_maps_and_odd_channels_stay_direct(void)
     SdeConvShape shape = {
         .cin = 64, .cout = 64, .side = 3, .stride = 1, .pad = 1, .upsample = 1};
 
-    g_assert_true(sde_conv_choose(&shape, 16).winograd);
-    g_assert_false(sde_conv_choose(&shape, 8).winograd);
+    g_assert_cmpint(sde_conv_choose(&shape, 64).winograd, ==, 6);
+    g_assert_cmpint(sde_conv_choose(&shape, 16).winograd, ==, 4);
+    g_assert_cmpint(sde_conv_choose(&shape, 8).winograd, ==, 0);
     shape.cin = shape.cout = 512; /* its weights outweigh a map of 16 × 16 */
     g_assert_false(sde_conv_choose(&shape, 16).winograd);
     g_assert_true(sde_conv_choose(&shape, 32).winograd);
+    g_assert_cmpint(sde_conv_choose(&shape, 64).winograd, ==, 4); /* nor one of 64 */
     shape.cin = shape.cout = 64;
     shape.stride = 2;
     g_assert_false(sde_conv_choose(&shape, 64).winograd);
@@ -364,6 +431,8 @@ main(int argc, char **argv)
                     test_winograd_agrees_with_double_over_random_shapes);
     g_test_add_func("/conv/winograd_agrees_with_double_on_a_large_map",
                     test_winograd_agrees_with_double_on_a_large_map);
+    g_test_add_func("/conv/sums_do_not_cancel_where_the_mean_is_large",
+                    test_sums_do_not_cancel_where_the_mean_is_large);
     g_test_add_func("/conv/direct_enlarges_its_input", test_direct_enlarges_its_input);
     g_test_add_func("/conv/second_input_is_concatenated",
                     test_second_input_is_concatenated);

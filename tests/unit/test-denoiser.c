@@ -161,7 +161,7 @@ run_by_hand(Fixture *fixture, int label, float *output)
     size_t bytes = sde_unet_plan(fixture->unet, 1, H / p, W / p, 1);
     g_autoptr(SdeArena) arena = sde_arena_new(bytes, NULL);
     int out_channels = fixture->bundle->unet.out_channels;
-    SdeTensor out = {result, 1, H / p, W / p, out_channels};
+    SdeTensor out = {.data = result, .n = 1, .h = H / p, .w = W / p, .c = out_channels};
     SdeUnetInput input = {.sample = {packed, 1, H / p, W / p, channels * p * p},
                           .timesteps = &timestep,
                           .class_labels = label >= 0 ? &class_label : NULL};

@@ -189,6 +189,38 @@ test_large_means_do_not_cancel(void)
                       rounding_of_input);
 }
 
+/* They are the norm's only source then. */
+static void
+test_sums_that_came_with_the_map_are_used(void)
+{
+    g_auto(Case) c;
+
+    make_case(&c, 1, 7, 6, 24, 4, 9);
+
+    g_autofree double *want = compute_reference(&c);
+
+    c.x.summed = true;
+    c.x.data = g_renew(float, c.x.data, sde_tensor_size(&c.x));
+
+    double *sums = sde_tensor_peek_sums(&c.x);
+
+    memset(sums, 0, 2 * (size_t) c.x.c * sizeof(double));
+    for (size_t i = 0; i < sde_tensor_count(&c.x); i++) {
+        const double value = (double) c.x.data[i];
+
+        sums[i % (size_t) c.x.c] += value;
+        sums[(size_t) c.x.c + i % (size_t) c.x.c] += value * value;
+    }
+    launch_with_all_threads(run, &c, &c.y);
+    g_assert_cmpfloat(relative_rms(c.y.data, want, sde_tensor_count(&c.y)), <=, ERROR);
+
+    for (int i = 0; i < c.x.c; i++) {
+        sums[c.x.c + i] *= 4;
+    }
+    launch(run, &c, 1);
+    g_assert_cmpfloat(relative_rms(c.y.data, want, sde_tensor_count(&c.y)), >, 0.1);
+}
+
 static void
 test_norm_works_in_place(void)
 {
@@ -249,6 +281,8 @@ main(int argc, char **argv)
     g_test_add_func("/norm/agrees_with_double_over_random_shapes",
                     test_norm_agrees_with_double_over_random_shapes);
     g_test_add_func("/norm/large_means_do_not_cancel", test_large_means_do_not_cancel);
+    g_test_add_func("/norm/sums_that_came_with_the_map_are_used",
+                    test_sums_that_came_with_the_map_are_used);
     g_test_add_func("/norm/works_in_place", test_norm_works_in_place);
     g_test_add_func("/norm/a_constant_map_becomes_its_bias",
                     test_a_constant_map_becomes_its_bias);

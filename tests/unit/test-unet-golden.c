@@ -61,8 +61,10 @@ read_tensor(SdeWeights *tensors, const char *name, SdeTensor *view)
         shape[i] = (int) stored[i];
     }
     /* Embeddings are rows × width: pixels in a row, so to say. */
-    *view = rank == 2 ? (SdeTensor) {NULL, 1, 1, shape[0], shape[1]}
-                      : (SdeTensor) {NULL, shape[0], shape[2], shape[3], shape[1]};
+    *view =
+        rank == 2
+            ? (SdeTensor) {.n = 1, .h = 1, .w = shape[0], .c = shape[1]}
+            : (SdeTensor) {.n = shape[0], .h = shape[2], .w = shape[3], .c = shape[1]};
 
     const size_t count = sde_tensor_count(view);
     const size_t plane = (size_t) view->h * view->w;
@@ -161,7 +163,7 @@ run_case(Case *c, const char *golden, int n_threads)
     const int n = input.sample.n, h = input.sample.h, w = input.sample.w;
     g_autofree float *timesteps = read_numbers(params, "timestep", n);
     g_autofree float *labels = read_numbers(params, "class_labels", n);
-    SdeTensor out = {NULL, n, h, w, config.out_channels};
+    SdeTensor out = {.n = n, .h = h, .w = w, .c = config.out_channels};
     g_autofree float *result = g_new0(float, sde_tensor_count(&out));
     const size_t plan = sde_unet_plan(unet, n, h, w, n_threads);
     g_autoptr(SdeArena) arena = sde_arena_new(plan, &error);

@@ -69,8 +69,8 @@ static void
 make_pass(Pass *pass, const SdeUnet *unet, int n, int h, int w, int n_threads)
 {
     g_autoptr(GError) error = NULL;
-    const SdeTensor sample = {NULL, n, h, w, IN_CHANNELS};
-    const SdeTensor out = {NULL, n, h, w, OUT_CHANNELS};
+    const SdeTensor sample = {.n = n, .h = h, .w = w, .c = IN_CHANNELS};
+    const SdeTensor out = {.n = n, .h = h, .w = w, .c = OUT_CHANNELS};
 
     *pass = (Pass) {.input = {.sample = sample}, .out = out};
     pass->x = g_new(float, sde_tensor_count(&sample));

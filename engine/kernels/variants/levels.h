@@ -7,9 +7,16 @@
 void LEVEL(multiply)(const SdePanelInput *input, const float *weights, float *out);
 void LEVEL(write_tile)(const float *tile, int n_rows, int n_cols,
                        const SdeEpilogue *epilogue, float *out, size_t stride);
-void LEVEL(winograd_input)(const float *const pixels[36], int channels, float *v,
-                           size_t step);
-void LEVEL(winograd_output)(const float *m, size_t step, float *tile);
+void LEVEL(winograd4_weights)(const float *windows, float *u, size_t step);
+void LEVEL(winograd4_input)(const float *const *pixels, int channels, float *v,
+                            size_t step);
+void LEVEL(winograd4_output)(const float *m, size_t step, const SdeEpilogue *epilogue,
+                             const SdeTarget *target);
+void LEVEL(winograd6_weights)(const float *windows, float *u, size_t step);
+void LEVEL(winograd6_input)(const float *const *pixels, int channels, float *v,
+                            size_t step);
+void LEVEL(winograd6_output)(const float *m, size_t step, const SdeEpilogue *epilogue,
+                             const SdeTarget *target);
 void LEVEL(scale_shift)(const float *x, size_t pixels, int channels, const float *scale,
                         const float *shift, SdePointwise f, float *y, size_t y_stride);
 void LEVEL(channel_sums)(const float *x, size_t pixels, int channels, double *sums,

@@ -108,6 +108,10 @@ write_partial_rows(const float *tile, int n_rows, int n_cols,
                 sum += epilogue->residual[at];
             }
             out[at] = sum * epilogue->scale;
+            if (epilogue->sums != NULL) {
+                epilogue->sums[c] += (double) out[at];
+                epilogue->squares[c] += (double) out[at] * (double) out[at];
+            }
         }
     }
 }
@@ -124,6 +128,7 @@ LEVEL(write_tile)(const float *tile, int n_rows, int n_cols,
     const Vec addend0 = vec_load(epilogue->addend);
     const Vec addend1 = vec_load(epilogue->addend + WIDTH);
     const Vec scale = vec_splat(epilogue->scale);
+    VecSums total0 = {0}, total1 = {0};
 
     for (int r = 0; r < n_rows; r++) {
         const size_t at = (size_t) r * stride;
@@ -134,7 +139,20 @@ LEVEL(write_tile)(const float *tile, int n_rows, int n_cols,
             sum0 += vec_load(epilogue->residual + at);
             sum1 += vec_load(epilogue->residual + at + WIDTH);
         }
-        vec_store(out + at, sum0 * scale);
-        vec_store(out + at + WIDTH, sum1 * scale);
+        sum0 *= scale;
+        sum1 *= scale;
+        vec_store(out + at, sum0);
+        vec_store(out + at + WIDTH, sum1);
+        if (r == 0) {
+            total0.first = sum0;
+            total1.first = sum1;
+        }
+        vec_sums_add(&total0, sum0);
+        vec_sums_add(&total1, sum1);
+    }
+    if (epilogue->sums != NULL) {
+        vec_sums_finish(&total0, n_rows, epilogue->sums, epilogue->squares);
+        vec_sums_finish(&total1, n_rows, epilogue->sums + WIDTH,
+                        epilogue->squares + WIDTH);
     }
 }

@@ -1,19 +1,50 @@
-/* Input and output transforms of Winograd's F(4×4,3×3), Lavin and Gray 2015.
+/* The transforms of Winograd's F(4×4,3×3) and F(6×6,3×3), Lavin and Gray 2015: of
+ * weights, input and output. A transform along one line of a tile is written out; along
+ * both, by columns and then by rows, it is the same code for both sizes.
  *
- * With the points 0, ±a, ±b, infinity; a = 1/sqrt(2), b = sqrt(2). Against the usual
- * 0, ±1, ±2 they halve the rounding error at the same cost (Barabasz et al. 2018 study
- * such choices). The matching weight transform stands in kernels/winograd.c.
+ * The points are 0, ±a, ±b, ±c, infinity. For 4×4, a = 1/sqrt(2) and b = sqrt(2):
+ * against the usual 0, ±1, ±2 they halve the rounding error at the same cost (Barabasz
+ * et al. 2018 study such choices). For 6×6 the usual 1/2, 1, 2 are as good as any.
  * SPDX-License-Identifier: GPL-3.0-or-later */
+#include <stdbool.h>
+
 #include "kernels/variants/levels.h"
 #include "kernels/variants/vec.h"
 
 #define A 0.70710678118654752f
 #define B 1.41421356237309505f
 
-/* The rows of B^T: the coefficients of the product of (x - p) over all other points p.
- */
-static inline void
-transform_input(const Vec d[6], Vec out[6])
+#define MAX_SIDE 6
+#define MAX_LINE 8 /* of a window */
+
+typedef void (*Line)(const Vec *from, Vec *to);
+
+/* G, whose weights are transformed in double and rounded once: powers 0..2 of the
+ * points, over the product of their distances from the other points. */
+static const double weights4[6][3] = {
+    {1.0, 0.0, 0.0},
+    {-2.0 / 3, -2.0 / 3 * 0.70710678118654752440, -1.0 / 3},
+    {-2.0 / 3, 2.0 / 3 * 0.70710678118654752440, -1.0 / 3},
+    {1.0 / 6, 1.0 / 6 * 1.41421356237309504880, 1.0 / 3},
+    {1.0 / 6, -1.0 / 6 * 1.41421356237309504880, 1.0 / 3},
+    {0.0, 0.0, 1.0},
+};
+static const double weights6[8][3] = {
+    {-1.0, 0.0, 0.0},
+    {32.0 / 45, 16.0 / 45, 8.0 / 45},
+    {32.0 / 45, -16.0 / 45, 8.0 / 45},
+    {-2.0 / 9, -2.0 / 9, -2.0 / 9},
+    {-2.0 / 9, 2.0 / 9, -2.0 / 9},
+    {1.0 / 90, 1.0 / 45, 2.0 / 45},
+    {1.0 / 90, -1.0 / 45, 2.0 / 45},
+    {0.0, 0.0, 1.0},
+};
+
+/* Input: the rows of B^T, coefficients of the product of (x - p) over all other points
+ * p. Output: the rows of A^T, powers 0, 1, ... of the points. */
+
+static inline __attribute__((always_inline)) void
+input4(const Vec *d, Vec *out)
 {
     const Vec a_even = d[4] - d[2] * 2.0f;
     const Vec a_odd = (d[3] - d[1] * 2.0f) * A;
@@ -28,9 +59,8 @@ transform_input(const Vec d[6], Vec out[6])
     out[5] = d[1] - d[3] * 2.5f + d[5];
 }
 
-/* The rows of A^T: powers 0..3 of the points. */
-static inline void
-transform_output(const Vec m[6], Vec out[4])
+static inline __attribute__((always_inline)) void
+output4(const Vec *m, Vec *out)
 {
     const Vec a_sum = m[1] + m[2];
     const Vec a_difference = (m[1] - m[2]) * A;
@@ -43,59 +73,236 @@ transform_output(const Vec m[6], Vec out[4])
     out[3] = a_difference * 0.5f + b_difference * 2.0f + m[5];
 }
 
-void
-LEVEL(winograd_input)(const float *const pixels[36], int channels, float *v,
-                      size_t step)
+static inline __attribute__((always_inline)) void
+input6(const Vec *d, Vec *out)
 {
-    for (int c = 0; c < channels; c += WIDTH) {
-        Vec columns[6][6]; /* [x][row of B^T] */
+    const Vec a_even = d[6] - d[4] * 5.0f + d[2] * 4.0f;
+    const Vec a_odd = (d[5] - d[3] * 5.0f + d[1] * 4.0f) * 0.5f;
+    const Vec b_even = d[6] - d[4] * 4.25f + d[2];
+    const Vec b_odd = d[5] - d[3] * 4.25f + d[1];
+    const Vec c_even = d[6] - d[4] * 1.25f + d[2] * 0.25f;
+    const Vec c_odd = (d[5] - d[3] * 1.25f + d[1] * 0.25f) * 2.0f;
 
-        for (int x = 0; x < 6; x++) {
-            Vec d[6];
+    out[0] = d[6] - d[0] + (d[2] - d[4]) * 5.25f;
+    out[1] = a_even + a_odd;
+    out[2] = a_even - a_odd;
+    out[3] = b_even + b_odd;
+    out[4] = b_even - b_odd;
+    out[5] = c_even + c_odd;
+    out[6] = c_even - c_odd;
+    out[7] = d[7] - d[1] + (d[3] - d[5]) * 5.25f;
+}
 
-            for (int y = 0; y < 6; y++) {
-                d[y] = vec_load(pixels[y * 6 + x] + c);
+static inline __attribute__((always_inline)) void
+output6(const Vec *m, Vec *out)
+{
+    const Vec a_sum = m[1] + m[2];
+    const Vec a_difference = (m[1] - m[2]) * 0.5f;
+    const Vec b_sum = m[3] + m[4];
+    const Vec b_difference = m[3] - m[4];
+    const Vec c_sum = m[5] + m[6];
+    const Vec c_difference = (m[5] - m[6]) * 2.0f;
+
+    out[0] = m[0] + a_sum + b_sum + c_sum;
+    out[1] = a_difference + b_difference + c_difference;
+    out[2] = a_sum * 0.25f + b_sum + c_sum * 4.0f;
+    out[3] = a_difference * 0.25f + b_difference + c_difference * 4.0f;
+    out[4] = a_sum * 0.0625f + b_sum + c_sum * 16.0f;
+    out[5] = a_difference * 0.0625f + b_difference + c_difference * 16.0f + m[7];
+}
+
+/* `side` and `line` are constants wherever these are inlined. */
+
+static inline __attribute__((always_inline)) void
+transform_weights(int side, const double (*g)[3], const float *windows, float *u,
+                  size_t step)
+{
+    const int n = side + 2;
+
+    for (int c = 0; c < PANEL; c += WIDTH) {
+        VecDouble rows[MAX_LINE][3];
+
+        for (int x = 0; x < 3; x++) {
+            VecDouble w[3];
+
+            for (int y = 0; y < 3; y++) {
+                w[y] = __builtin_convertvector(
+                    vec_load(windows + (size_t) (3 * y + x) * PANEL + c), VecDouble);
             }
-            transform_input(d, columns[x]);
+            for (int i = 0; i < n; i++) {
+                rows[i][x] = w[0] * g[i][0] + w[1] * g[i][1] + w[2] * g[i][2];
+            }
         }
-        for (int i = 0; i < 6; i++) {
-            Vec d[6], out[6];
+        for (int i = 0; i < n; i++) {
+            for (int j = 0; j < n; j++) {
+                const VecDouble product =
+                    rows[i][0] * g[j][0] + rows[i][1] * g[j][1] + rows[i][2] * g[j][2];
 
-            for (int x = 0; x < 6; x++) {
-                d[x] = columns[x][i];
-            }
-            transform_input(d, out);
-            for (int j = 0; j < 6; j++) {
-                vec_store(v + (size_t) (i * 6 + j) * step + c, out[j]);
+                vec_store(u + (size_t) (i * n + j) * step + c,
+                          __builtin_convertvector(product, Vec));
             }
         }
     }
 }
 
-void
-LEVEL(winograd_output)(const float *m, size_t step, float *tile)
+static inline __attribute__((always_inline)) void
+transform_input(int side, Line line, const float *const *pixels, int channels, float *v,
+                size_t step)
 {
-    for (int c = 0; c < PANEL; c += WIDTH) {
-        Vec columns[6][4]; /* [x][row of A^T] */
+    const int n = side + 2;
 
-        for (int x = 0; x < 6; x++) {
-            Vec products[6];
+    for (int c = 0; c < channels; c += WIDTH) {
+        Vec columns[MAX_LINE][MAX_LINE]; /* [x][row of B^T] */
 
-            for (int y = 0; y < 6; y++) {
-                products[y] = vec_load(m + (size_t) (y * 6 + x) * step + c);
+        for (int x = 0; x < n; x++) {
+            Vec d[MAX_LINE];
+
+            for (int y = 0; y < n; y++) {
+                d[y] = vec_load(pixels[y * n + x] + c);
             }
-            transform_output(products, columns[x]);
+            line(d, columns[x]);
         }
-        for (int i = 0; i < 4; i++) {
-            Vec products[6], out[4];
+        for (int i = 0; i < n; i++) {
+            Vec d[MAX_LINE], out[MAX_LINE];
 
-            for (int x = 0; x < 6; x++) {
-                products[x] = columns[x][i];
+            for (int x = 0; x < n; x++) {
+                d[x] = columns[x][i];
             }
-            transform_output(products, out);
-            for (int j = 0; j < 4; j++) {
-                vec_store(tile + (size_t) (i * 4 + j) * PANEL + c, out[j]);
+            line(d, out);
+            for (int j = 0; j < n; j++) {
+                vec_store(v + (size_t) (i * n + j) * step + c, out[j]);
             }
         }
     }
+}
+
+/* One vector of channels of a whole tile. */
+static inline __attribute__((always_inline)) void
+transform_output(int side, Line line, const float *m, size_t step,
+                 const SdeEpilogue *epilogue, float *out, size_t row_stride,
+                 size_t stride)
+{
+    const int n = side + 2;
+    const Vec addend = vec_load(epilogue->addend);
+    Vec columns[MAX_LINE][MAX_SIDE]; /* [x][row of A^T] */
+    VecSums total = {0};
+
+    for (int x = 0; x < n; x++) {
+        Vec products[MAX_LINE];
+
+        for (int y = 0; y < n; y++) {
+            products[y] = vec_load(m + (size_t) (y * n + x) * step);
+        }
+        line(products, columns[x]);
+    }
+    for (int i = 0; i < side; i++) {
+        Vec products[MAX_LINE], sums[MAX_SIDE];
+
+        for (int x = 0; x < n; x++) {
+            products[x] = columns[x][i];
+        }
+        line(products, sums);
+        for (int j = 0; j < side; j++) {
+            const size_t at = (size_t) i * row_stride + (size_t) j * stride;
+            Vec sum = sums[j] + addend;
+
+            if (epilogue->residual != NULL) {
+                sum += vec_load(epilogue->residual + at);
+            }
+            sum *= epilogue->scale;
+            vec_store(out + at, sum);
+            if (i + j == 0) {
+                total.first = sum;
+            }
+            vec_sums_add(&total, sum);
+        }
+    }
+    if (epilogue->sums != NULL) {
+        vec_sums_finish(&total, side * side, epilogue->sums, epilogue->squares);
+    }
+}
+
+/* For what lies some channels on, `at` floats further in the output. */
+static inline SdeEpilogue
+move_epilogue(const SdeEpilogue *epilogue, int channels, size_t at)
+{
+    const bool summed = epilogue->sums != NULL;
+
+    return (SdeEpilogue) {
+        .addend = epilogue->addend + channels,
+        .residual = epilogue->residual == NULL ? NULL : epilogue->residual + at,
+        .sums = summed ? epilogue->sums + channels : NULL,
+        .squares = summed ? epilogue->squares + channels : NULL,
+        .scale = epilogue->scale,
+    };
+}
+
+/* What lies over the edge of the map, or of the channels, is computed and left out. */
+static inline __attribute__((always_inline)) void
+write_output(int side, Line line, const float *m, size_t step,
+             const SdeEpilogue *epilogue, const SdeTarget *target)
+{
+    if (target->rows == side && target->cols == side && target->channels == PANEL) {
+        for (int c = 0; c < PANEL; c += WIDTH) {
+            const SdeEpilogue part = move_epilogue(epilogue, c, (size_t) c);
+
+            transform_output(side, line, m + c, step, &part, target->out + c,
+                             target->row_stride, target->stride);
+        }
+        return;
+    }
+
+    static const float zeros[PANEL];
+    const SdeEpilogue nothing = {.addend = zeros, .scale = 1.0f};
+    float tile[MAX_SIDE * MAX_SIDE * PANEL];
+
+    for (int c = 0; c < PANEL; c += WIDTH) {
+        transform_output(side, line, m + c, step, &nothing, tile + c,
+                         (size_t) side * PANEL, PANEL);
+    }
+    for (int i = 0; i < target->rows; i++) {
+        const size_t at = (size_t) i * target->row_stride;
+        const SdeEpilogue row = move_epilogue(epilogue, 0, at);
+
+        LEVEL(write_tile)(tile + (size_t) (i * side) * PANEL, target->cols,
+                          target->channels, &row, target->out + at, target->stride);
+    }
+}
+
+void
+LEVEL(winograd4_weights)(const float *windows, float *u, size_t step)
+{
+    transform_weights(4, weights4, windows, u, step);
+}
+
+void
+LEVEL(winograd4_input)(const float *const *pixels, int channels, float *v, size_t step)
+{
+    transform_input(4, input4, pixels, channels, v, step);
+}
+
+void
+LEVEL(winograd4_output)(const float *m, size_t step, const SdeEpilogue *epilogue,
+                        const SdeTarget *target)
+{
+    write_output(4, output4, m, step, epilogue, target);
+}
+
+void
+LEVEL(winograd6_weights)(const float *windows, float *u, size_t step)
+{
+    transform_weights(6, weights6, windows, u, step);
+}
+
+void
+LEVEL(winograd6_input)(const float *const *pixels, int channels, float *v, size_t step)
+{
+    transform_input(6, input6, pixels, channels, v, step);
+}
+
+void
+LEVEL(winograd6_output)(const float *m, size_t step, const SdeEpilogue *epilogue,
+                        const SdeTarget *target)
+{
+    write_output(6, output6, m, step, epilogue, target);
 }

@@ -29,8 +29,11 @@
 
 typedef float Vec __attribute__((vector_size(WIDTH * 4)));
 typedef int VecInt __attribute__((vector_size(WIDTH * 4)));
-/* In memory: aligned as a float. */
+typedef double VecDouble __attribute__((vector_size(WIDTH * 8)));
+/* In memory: aligned as a float, as a double. */
 typedef float VecMem __attribute__((vector_size(WIDTH * 4), aligned(4), may_alias));
+typedef double VecDoubleMem
+    __attribute__((vector_size(WIDTH * 8), aligned(8), may_alias));
 
 static inline Vec
 vec_load(const float *p)
@@ -42,6 +45,35 @@ static inline void
 vec_store(float *p, Vec v)
 {
     *(VecMem *) (void *) p = v;
+}
+
+/* Sums of values and of their squares. Differences from the first value are summed:
+ * floats, which would lose everything where the mean is far from zero. */
+typedef struct {
+    Vec first, sum, square;
+} VecSums;
+
+static inline void
+vec_sums_add(VecSums *sums, Vec v)
+{
+    const Vec difference = v - sums->first;
+
+    sums->sum += difference;
+    sums->square += difference * difference;
+}
+
+/* Adds the sums of n values to a vector's doubles. */
+static inline void
+vec_sums_finish(const VecSums *sums, int n, double *to_sums, double *to_squares)
+{
+    const VecDouble first = __builtin_convertvector(sums->first, VecDouble);
+    const VecDouble sum = __builtin_convertvector(sums->sum, VecDouble);
+    const VecDouble square = __builtin_convertvector(sums->square, VecDouble);
+    VecDoubleMem *s = (VecDoubleMem *) (void *) to_sums;
+    VecDoubleMem *q = (VecDoubleMem *) (void *) to_squares;
+
+    *s += sum + first * (double) n;
+    *q += square + first * (sum * 2.0 + first * (double) n);
 }
 
 /* x - 0 is x for every x, so compilers drop the subtraction; 0 + x turns -0 into 0. */
