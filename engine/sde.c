@@ -28,7 +28,7 @@
 #define CLOCK_SECONDS 0.3 /* an estimate of the time left needs this much of a past */
 /* Known pixels that are clean from the first step on need few (models/HISTORY.md);
  * projected ones as many as DiffPIR (2023) takes. */
-#define LEVEL_MAP_INPAINT_STEPS 4
+#define LEVEL_MAP_INPAINT_STEPS 10
 #define INPAINT_STEPS           20
 #define RESTYLE_STEPS           8 /* 12 look the same (models/HISTORY.md) */
 #define RESTYLE_GUIDANCE        3.0 /* less: styles look alike; more: their grain is noise */

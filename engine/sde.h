@@ -150,7 +150,7 @@ typedef struct {
     bool match_colors; /* shift the fill to meet its border */
 } SdeInpaintParams;
 #define SDE_INPAINT_PARAMS_INIT \
-    {.sampling = SDE_SAMPLING_INIT(4, 0.5), .fill = SDE_FILL_MODEL, .n_resample = 1}
+    {.sampling = SDE_SAMPLING_INIT(10, 0.8), .fill = SDE_FILL_MODEL, .n_resample = 1}
 
 /* The noise of a photo in 8-bit units (0..255). */
 typedef struct {

@@ -42,7 +42,7 @@ add_mask_arguments(GimpProcedure *procedure)
 static void
 add_arguments(GimpProcedure *procedure)
 {
-    sde_arguments_add_sampling(procedure, 0.5,
+    sde_arguments_add_sampling(procedure, 0.8,
                                _("1 forgets what is in the area; smaller values keep "
                                  "more and more of it"));
     gimp_procedure_add_choice_argument(

@@ -90,7 +90,7 @@ add_run_options(GOptionContext *context, Raw *raw)
         {"model", 0, 0, G_OPTION_ARG_FILENAME, &raw->model,
          "Model folder in diffusers format (default: the one that comes along)", "DIR"},
         {"strength", 0, 0, G_OPTION_ARG_DOUBLE, &raw->strength,
-         "How much may change, 0 to 1 (denoise: 1, inpaint: 0.5, restyle: 0.5)", "X"},
+         "How much may change, 0 to 1 (denoise: 1, inpaint: 0.8, restyle: 0.5)", "X"},
         {"seed", 0, 0, G_OPTION_ARG_STRING, &raw->seed,
          "Same seed, same picture (default: 0)", "N"},
         {"threads", 0, 0, G_OPTION_ARG_INT, &raw->threads,
