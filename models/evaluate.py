@@ -4,6 +4,7 @@
     dev/evaluate                                       sets everything up for this:
     python3 models/evaluate.py --valid PHOTOS
     python3 models/evaluate.py --task denoise --sheets FOLDER --write MODEL_CARD.md
+    python3 models/evaluate.py --style-sheet SHEET.jpg PHOTO...    draws that, no tables
 
 It runs the tool `sdedit` as users do, on photos that the model never saw; peers that
 are not installed are named and left out. scoreboard/ has the parts: noise.py,
@@ -22,7 +23,7 @@ for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
 
 from scoreboard import denoisers, engine, filling, inpainters, judge  # noqa: E402
 from scoreboard import noise, pictures, report, restyling  # noqa: E402
-from scoreboard.sheets import Sheets  # noqa: E402
+from scoreboard.sheets import Sheets, draw_sheet, save_small  # noqa: E402
 
 TASKS = ("denoise", "camera", "inpaint", "restyle")
 SHARED = Path(__file__).resolve().parents[2] / "shared"
@@ -87,9 +88,13 @@ def parse_args():
     parser.add_argument("--sheets", help="folder for contact sheets")
     parser.add_argument("--sheet-photos", type=int, default=4, help="rows of them (4)")
     parser.add_argument("--write", help="markdown file whose sections are replaced")
+    parser.add_argument("--style-sheet", nargs="+", metavar=("FILE", "PHOTO"),
+                        help="draw photos in every style into a JPEG, and nothing else")
     args = parser.parse_args()
     if (args.only or args.style) and args.write:
         parser.error("--write wants whole tables, --only and --style make parts")
+    if args.style_sheet and len(args.style_sheet) < 2:
+        parser.error("--style-sheet wants a file to write and photos")
     return args
 
 
@@ -120,6 +125,11 @@ def conditions_of(task, args, photos):
     return f"{len(photos)} photos, {shown}. Made by `{command}`."
 
 
+def restyler_and_styles(args):
+    run = engine.restyler(engine.find_sdedit(args.sdedit), args.model)
+    return run, [args.style] if args.style else judge.STYLES
+
+
 def measure(task, args, photos):
     """The section of one task, and whether the engine kept what it must keep."""
     sheets = Sheets(args.sheets, args.sheet_photos)
@@ -132,8 +142,7 @@ def measure(task, args, photos):
         methods = methods_of(task, args)
         text, skipped, changed = filling.inpaint(photos, methods, sheets)
     else:
-        run = engine.restyler(engine.find_sdedit(args.sdedit), args.model)
-        styles = [args.style] if args.style else judge.STYLES
+        run, styles = restyler_and_styles(args)
         learnt = judge.learn(args.learn, args.art)
         text = restyling.restyle(photos, run, styles, *learnt, sheets)
     sheets.write()
@@ -144,8 +153,17 @@ def measure(task, args, photos):
     return "\n\n".join(parts), changed
 
 
+def draw_style_sheet(args):
+    target, *photos = args.style_sheet
+    rows, names = restyling.sheet_rows(photos, *restyler_and_styles(args))
+    save_small(draw_sheet(rows, names), target)
+
+
 def main():
     args = parse_args()
+    if args.style_sheet:
+        draw_style_sheet(args)
+        return 0
     status = 0
     for task in TASKS if args.task == "all" else [args.task]:
         shrink = task == "restyle"

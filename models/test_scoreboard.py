@@ -236,6 +236,25 @@ class Board(unittest.TestCase):
             self.assertEqual(text.count(f"| ukiyoe | 50 % | 0 %, 0 % | {last} "), 1)
             self.assertEqual(text.count(cells), 3 * 3)
 
+    def test_a_style_sheet_has_a_row_for_every_strength_and_is_small(self):
+        seen = []
+
+        def run(photo, style, strength, seed):
+            seen.append((style, strength, seed))
+            return np.random.default_rng(0).random(photo.shape)
+
+        with tempfile.TemporaryDirectory() as folder:
+            photo, target = Path(folder, "photo.png"), Path(folder, "sheet.jpg")
+            pictures.write(photo, make_photo(400))
+            styles = list(judge.STYLES)
+            rows, names = restyling.sheet_rows([photo, photo], run, styles)
+            sheets.save_small(sheets.draw_sheet(rows, names), target)
+            self.assertLessEqual(target.stat().st_size, sheets.MAX_BYTES)
+        self.assertEqual(names, ["0.3", "0.5", "0.7"] * 2)
+        self.assertEqual(len(set(seen)), 2 * 3 * 8)
+        side = restyling.RESTYLED // restyling.SHOWN
+        self.assertEqual(rows[0]["sketch"].shape, (side, side, 3))
+
     def test_a_section_is_replaced_and_nothing_else(self):
         start, end = report.markers("denoise")
         with tempfile.TemporaryDirectory() as folder:

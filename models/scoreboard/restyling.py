@@ -7,6 +7,7 @@ taken for a style.
 """
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from PIL import Image
@@ -14,10 +15,12 @@ from PIL import Image
 from . import metrics, report
 from .judge import CLASSES, look
 from .method import say
-from .pictures import to_bytes
+from .pictures import framed, to_bytes
 
 STRENGTHS = (0.3, 0.5, 0.7)
 EVERY = "every style"
+RESTYLED = 320  # pixels of a photo for the sheet that is published
+SHOWN = 2  # of so many pixels the sheet shows one
 
 
 @dataclass
@@ -95,3 +98,20 @@ def restyle(photos, run, styles, judge, accuracy, sheets):
     }
     accuracy = {**accuracy, EVERY: report.mean(accuracy[style] for style in styles)}
     return recognised_table(scores, accuracy) + "\n\n" + kept_table(scores)
+
+
+def for_sheet(picture):
+    return np.asarray(Image.fromarray(to_bytes(picture)).reduce(SHOWN))
+
+
+def sheet_rows(files, run, styles):
+    """Rows for a contact sheet, and their names: every photo at every strength."""
+    rows, names = [], []
+    for seed, file in enumerate(files):
+        photo = framed(file, RESTYLED)
+        for strength in STRENGTHS:
+            say(f"{Path(file).name}: strength {strength}")
+            row = {style: run(photo, style, strength, seed) for style in styles}
+            rows.append({k: for_sheet(v) for k, v in {"photo": photo, **row}.items()})
+            names.append(str(strength))
+    return rows, names
