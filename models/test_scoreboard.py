@@ -12,9 +12,10 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent))
 try:
     import numpy as np
+    from PIL import Image
 
-    from scoreboard import camera, filling, holes, inpainters, metrics, noise, report
-    from scoreboard import sheets
+    from scoreboard import camera, filling, holes, inpainters, judge, metrics, noise
+    from scoreboard import pictures, report, restyling, sheets
     from scoreboard.method import Method, best_setting, probe, run_program
 except ImportError as error:
     if __name__ != "__main__":
@@ -70,6 +71,18 @@ class Metrics(unittest.TestCase):
         self.assertLess(metrics.seam(self.photo, self.photo, self.hole), 1.5)
         self.assertGreater(metrics.seam(patch, self.photo, self.hole), 5)
 
+    def test_a_photo_keeps_itself_and_a_shuffled_one_nothing(self):
+        photo = np.where(self.hole[..., None], 1 - self.photo, self.photo)
+        shuffled = photo.reshape(-1, 3)[np.random.default_rng(0).permutation(64 * 64)]
+        for kept in (metrics.tones_kept, metrics.edges_kept):
+            self.assertAlmostEqual(kept(photo, photo), 1)
+            self.assertLess(abs(kept(shuffled.reshape(photo.shape), photo)), 0.3)
+            self.assertEqual(kept(np.full_like(photo, 0.5), photo), 0)
+
+    def test_a_negative_keeps_the_edges_and_not_the_tones(self):
+        self.assertAlmostEqual(metrics.edges_kept(1 - self.photo, self.photo), 1)
+        self.assertAlmostEqual(metrics.tones_kept(1 - self.photo, self.photo), -1)
+
 
 class Damage(unittest.TestCase):
     def test_holes_are_reproducible_and_of_their_kind(self):
@@ -98,6 +111,53 @@ class Damage(unittest.TestCase):
         photo = np.full((32, 32, 3), 0.95, np.float32)
         self.assertGreater(noise.white_case(photo, 50, 0, False).noisy.max(), 1)
         self.assertLessEqual(noise.white_case(photo, 50, 0, True).noisy.max(), 1)
+
+
+def stripes(rng):
+    """Black and white, as a wood engraving."""
+    ramp = np.arange(200) * rng.uniform(0.6, 1.2) + 8 * rng.normal(size=(200, 1))
+    return np.repeat((np.sin(ramp) > 0)[..., None], 3, axis=2).astype(np.float32)
+
+
+def patches(rng):
+    """Soft patches of colour, as a watercolour."""
+    small = Image.fromarray(rng.integers(120, 255, (9, 9, 3), np.uint8))
+    return pictures.from_bytes(np.asarray(small.resize((200, 200), Image.BICUBIC)))
+
+
+class Styles(unittest.TestCase):
+    def looks(self, make, seeds):
+        rngs = [np.random.default_rng(seed) for seed in seeds]
+        images = [Image.fromarray(pictures.to_bytes(make(rng))) for rng in rngs]
+        return np.stack([judge.look(image, rng) for image, rng in zip(images, rngs)])
+
+    def test_a_judge_knows_two_classes_that_differ(self):
+        learnt = [self.looks(make, range(6)) for make in (stripes, patches)]
+        wise = judge.Judge(np.concatenate(learnt), np.repeat([0, 1], 6))
+        for label, make in enumerate((stripes, patches)):
+            places = wise.places(self.looks(make, range(6, 10)))
+            self.assertEqual(places[:, label].tolist(), [0] * 4)
+            self.assertEqual(places[:, 1 - label].tolist(), [1] * 4)
+
+    def test_a_judge_of_one_class_that_is_rare_still_knows_it(self):
+        learnt = self.looks(stripes, range(20)), self.looks(patches, range(2))
+        wise = judge.Judge(np.concatenate(learnt), np.repeat([0, 1], [20, 2]))
+        self.assertEqual(wise.places(self.looks(patches, [7])[0]).tolist(), [1, 0])
+
+    def test_accuracy_is_of_works_that_were_not_learnt(self):
+        rng = np.random.default_rng(0)
+        labels = np.repeat(np.arange(9), 20)
+        noise_only = rng.normal(size=(180, 2, 30))
+        telling = noise_only + 9 * np.eye(9, 30)[labels][:, None]
+        for looks, low, high in ((noise_only, 0, 0.3), (telling, 0.95, 1)):
+            accuracy = judge.accuracy_of(looks, labels)
+            self.assertEqual(list(accuracy), list(judge.CLASSES))
+            mean = report.mean(accuracy.values())
+            self.assertTrue(low <= mean <= high, mean)
+
+    def test_without_works_there_is_no_judge(self):
+        with tempfile.TemporaryDirectory() as folder, self.assertRaises(SystemExit):
+            judge.learn(folder, folder)
 
 
 class Board(unittest.TestCase):
@@ -154,6 +214,46 @@ class Board(unittest.TestCase):
         filled = inpainters.harmonic(damaged, hole)
         self.assertLess(np.abs(filled - ramp).max(), 1e-5)
         self.assertTrue(np.array_equal(filled[~hole], damaged[~hole]))
+
+    def test_restyling_that_changes_nothing_keeps_all_and_is_not_recognised(self):
+        class Simple:  # takes what is bright for every style, and the rest for none
+            def places(self, looks):
+                return [0 if looks[0, 3] > 1 else 2] * len(judge.CLASSES)
+
+        def timid(photo, style, strength, seed):
+            return photo
+
+        def blank(photo, style, strength, seed):
+            return np.ones_like(photo)
+
+        accuracy = dict.fromkeys(judge.CLASSES, 0.5)
+        for run, cells, last in ((timid, "1.00 / 1.00", "0 %, 0 %"),
+                                 (blank, "0.00 / 0.00", "100 %, 100 %")):
+            photos = self.photos(judge.SIDE)[:2]
+            text = restyling.restyle(
+                photos, run, ["ukiyoe", "sketch"], Simple(), accuracy, NO_SHEETS
+            )
+            self.assertEqual(text.count(f"| ukiyoe | 50 % | 0 %, 0 % | {last} "), 1)
+            self.assertEqual(text.count(cells), 3 * 3)
+
+    def test_a_style_sheet_has_a_row_for_every_strength_and_is_small(self):
+        seen = []
+
+        def run(photo, style, strength, seed):
+            seen.append((style, strength, seed))
+            return np.random.default_rng(0).random(photo.shape)
+
+        with tempfile.TemporaryDirectory() as folder:
+            photo, target = Path(folder, "photo.png"), Path(folder, "sheet.jpg")
+            pictures.write(photo, make_photo(400))
+            styles = list(judge.STYLES)
+            rows, names = restyling.sheet_rows([photo, photo], run, styles)
+            sheets.save_small(sheets.draw_sheet(rows, names), target)
+            self.assertLessEqual(target.stat().st_size, sheets.MAX_BYTES)
+        self.assertEqual(names, ["0.3", "0.5", "0.7"] * 2)
+        self.assertEqual(len(set(seen)), 2 * 3 * 8)
+        side = restyling.RESTYLED // restyling.SHOWN
+        self.assertEqual(rows[0]["sketch"].shape, (side, side, 3))
 
     def test_a_section_is_replaced_and_nothing_else(self):
         start, end = report.markers("denoise")

@@ -19,9 +19,9 @@ def find_sdedit(path=None):
     raise SystemExit(f"{path or BUILT}: no sdedit there; build it or give --sdedit")
 
 
-def common(model):
-    """Options of every run."""
-    return ["--quiet", "--threads", "1", *(["--model", model] if model else [])]
+def common(model, threads=1):
+    """Options of every run; 0 threads are as many as there are cores."""
+    return ["--quiet", "--threads", threads, *(["--model", model] if model else [])]
 
 
 def denoisers(sdedit, model):
@@ -49,3 +49,18 @@ def inpainters(sdedit, model):
         return through_files(case.damaged, command, ".png", case.hole)
 
     return [Method("**sdedit**", run, ours=True)]
+
+
+def restyler(sdedit, model):
+    """A function that restyles a photo, with the tool's own steps and guidance."""
+
+    def run(photo, style, strength, seed):
+        options = ["--style", style, "--strength", strength, "--seed", seed]
+
+        def command(source, target):
+            start = [sdedit, "restyle", *common(model, threads=0)]
+            return [*start, *options, source, target]
+
+        return through_files(photo, command, ".png")
+
+    return run

@@ -8,16 +8,23 @@ figures, which are our own and no more than what is said here:
 * `seam`: how much more the picture jumps over the edge of the hole than the photo does
   near it, from pixel to pixel. The photo itself has about 1, a fill that is cut off has
   more, a fill that fades out of its edge has less.
+
+A restyled picture shall not come near, but show the same thing. Two more figures of our
+own, correlations over all pixels, say how much of the photo it keeps: `tones_kept` of
+the coarse brightness, `edges_kept` of how strong the edges are, at a scale that leaves
+out most strokes. 1 is all.
 """
 
 import math
 
 import numpy as np
-from scipy.ndimage import binary_dilation, gaussian_filter
+from scipy.ndimage import binary_dilation, gaussian_filter, gaussian_gradient_magnitude
 
 N_OCTAVES = 4
 FAINT = 1 / 255  # contrast below which nobody looks
 NEAR = 8  # pixels
+COARSE = 4  # pixels, standard deviation
+EDGES = 2  # pixels, standard deviation
 
 
 def psnr(picture, truth, where=None):
@@ -85,3 +92,19 @@ def seam(picture, photo, hole):
     over_edge = jumps(np.clip(picture, 0, 1))[pairs(hole, np.not_equal)].mean()
     usual = jumps(photo)[pairs(near, np.logical_and)].mean()
     return float(over_edge / max(usual, FAINT / 4))
+
+
+def correlation(a, b):
+    """Of two planes; 0 if one of them is flat."""
+    a, b = a - a.mean(), b - b.mean()
+    size = math.sqrt((a * a).sum() * (b * b).sum())
+    return float((a * b).sum() / size) if size > 0 else 0.0
+
+
+def tones_kept(picture, photo):
+    return correlation(*(blurred(grey(p), COARSE) for p in (picture, photo)))
+
+
+def edges_kept(picture, photo):
+    planes = (gaussian_gradient_magnitude(grey(p), EDGES) for p in (picture, photo))
+    return correlation(*planes)

@@ -55,12 +55,36 @@ def middle(picture, crop):
     return picture[y : y + crop, x : x + crop]
 
 
-def read_photos(folder, limit=None, crop=None):
-    """(name, picture) of the photos of a folder, or of so many, evenly chosen."""
+def shrunk(image, short):
+    """An image in RGB whose shorter side is at most `short` pixels."""
+    ratio = min(1, short / min(image.size))
+    size = [round(side * ratio) for side in image.size]
+    return image.convert("RGB").resize(size, Image.LANCZOS)
+
+
+def framed(file, side):
+    """The middle square of a photo, shrunk so that it shows all of that."""
+    with Image.open(file) as image:
+        return middle(from_bytes(np.asarray(shrunk(image, side))), side)
+
+
+def find(folder):
+    """The picture files below a folder."""
     files = sorted(f for f in Path(folder).rglob("*") if f.suffix.lower() in SUFFIXES)
     if not files:
-        raise SystemExit(f"{folder}: no photos there")
+        raise SystemExit(f"{folder}: no pictures there")
+    return files
+
+
+def read_photos(folder, limit=None, crop=None, shrink=False):
+    """(name, picture) of the photos of a folder, or of so many, evenly chosen.
+
+    `crop` takes the middle of each, or shrinks the middle square to that size.
+    """
+    files = find(folder)
     if limit and limit < len(files):
         files = [files[i * len(files) // limit] for i in range(limit)]
+    if shrink:
+        return [(file.name, framed(file, crop)) for file in files]
     photos = [(file.name, read(file)) for file in files]
     return [(name, middle(photo, crop) if crop else photo) for name, photo in photos]

@@ -1,5 +1,6 @@
 """Contact sheets: the same piece of some photos, at 100 %, as every method left it."""
 
+import io
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,8 @@ from .pictures import middle, to_bytes
 PIECE = 192  # pixels
 LABEL = 18
 GAP = 4
+MARGIN = 24  # for the names of rows
+MAX_BYTES = 600_000  # of a sheet that is published
 
 
 class Sheets:
@@ -38,20 +41,33 @@ class Sheets:
         self.pieces = {}
 
 
-def draw_sheet(rows):
-    """One row a photo, one labelled column a method."""
-    labels = list(rows[0])
+def draw_sheet(rows, names=()):
+    """One row a photo, one labelled column a method; rows may have short names."""
+    labels, left = list(rows[0]), MARGIN if names else 0
     step = rows[0][labels[0]].shape[0] + GAP
-    size = len(labels) * step, LABEL + len(rows) * step
+    size = left + len(labels) * step, LABEL + len(rows) * step
     sheet = Image.new("RGB", size, "white")
     draw = ImageDraw.Draw(sheet)
+    for line, name in enumerate(names):
+        font = fitting_font(draw, name, left - GAP)
+        draw.text((0, LABEL + line * step), name, fill="black", font=font)
     for column, label in enumerate(labels):
         font = fitting_font(draw, label, step - GAP)
-        draw.text((column * step, 2), label, fill="black", font=font)
+        draw.text((left + column * step, 2), label, fill="black", font=font)
         for line, row in enumerate(rows):
             piece = Image.fromarray(np.ascontiguousarray(row[label]))
-            sheet.paste(piece, (column * step, LABEL + line * step))
+            sheet.paste(piece, (left + column * step, LABEL + line * step))
     return sheet
+
+
+def save_small(sheet, target):
+    """Save a JPEG, as good as MAX_BYTES allow."""
+    for quality in range(90, 20, -5):
+        file = io.BytesIO()
+        sheet.save(file, "JPEG", quality=quality, optimize=True)
+        if file.tell() <= MAX_BYTES:
+            break
+    Path(target).write_bytes(file.getvalue())
 
 
 def fitting_font(draw, label, width):
