@@ -114,8 +114,8 @@
                (lambda ()
                  (car (plug-in-sdedit-restyle #:run-mode RUN-NONINTERACTIVE #:image image
                                               #:drawables (vector photo) #:model model
-                                              #:style style #:strength 0.45
-                                              #:max-side 600 #:seed 1)))))
+                                              #:style style #:detail 600
+                                              #:seed 1)))))
   (save image "restyled.png" photo result)
 
   (gimp-file-save RUN-NONINTERACTIVE image (path "demo.xcf") -1)
