@@ -73,9 +73,14 @@ read_block(const SdeNoiseSurvey *survey, int i, int channel, float *block)
                           (size_t) channel;
         float *out = block + (size_t) (row / scale) * SIDE;
 
-        for (int column = 0; column < SIDE * scale; column++, in += 3) {
-            clipped += *in < 0.5f / 255.0f || *in > 254.5f / 255.0f;
-            out[column / scale] += share * *in;
+        for (int column = 0; column < SIDE; column++) {
+            float sum = 0.0f;
+
+            for (int part = 0; part < scale; part++, in += 3) {
+                clipped += *in < 0.5f / 255.0f || *in > 254.5f / 255.0f;
+                sum += *in;
+            }
+            out[column] += share * sum;
         }
     }
     return clipped;
