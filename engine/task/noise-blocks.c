@@ -1,4 +1,4 @@
-/* Surveys a photo for the noise estimate. A block is kept as three numbers; the few
+/* Surveys a photo for the noise estimate. A block is kept as five numbers; the few
  * that are chosen later are transformed again, which costs less than to keep all
  * patterns. SPDX-License-Identifier: GPL-3.0-or-later */
 #include "task/noise-blocks.h"
@@ -73,9 +73,14 @@ read_block(const SdeNoiseSurvey *survey, int i, int channel, float *block)
                           (size_t) channel;
         float *out = block + (size_t) (row / scale) * SIDE;
 
-        for (int column = 0; column < SIDE * scale; column++, in += 3) {
-            clipped += *in < 0.5f / 255.0f || *in > 254.5f / 255.0f;
-            out[column / scale] += share * *in;
+        for (int column = 0; column < SIDE; column++) {
+            float sum = 0.0f;
+
+            for (int part = 0; part < scale; part++, in += 3) {
+                clipped += *in < 0.5f / 255.0f || *in > 254.5f / 255.0f;
+                sum += *in;
+            }
+            out[column] += share * sum;
         }
     }
     return clipped;
@@ -105,7 +110,8 @@ is_selected(const SdeNoiseSurvey *survey, int i)
 static SdeNoiseBlock
 judge_block(const SdeNoiseSurvey *survey, int i, int channel)
 {
-    float block[SDE_N_PATTERNS], powers[SDE_N_PATTERNS], coarse = 0.0f, all = 0.0f;
+    float block[SDE_N_PATTERNS], powers[SDE_N_PATTERNS];
+    float coarse = 0.0f, broad = 0.0f, all = 0.0f;
     int n_samples = SDE_N_PATTERNS * survey->scale * survey->scale;
     SdeNoiseBlock judged;
 
@@ -113,8 +119,11 @@ judge_block(const SdeNoiseSurvey *survey, int i, int channel)
     transform(survey, block, powers);
     for (int k = 1; k < SDE_N_PATTERNS; k++) {
         coarse += k / SIDE + k % SIDE < SDE_PATTERN_FINE ? powers[k] : 0.0f;
+        broad += sde_noise_is_octave(k) ? 0.0f : powers[k];
         all += powers[k];
     }
+    judged.broad = broad;
+    judged.octave = (all - broad) / SDE_N_OCTAVE;
     judged.mean = sqrtf(powers[0]) / (255.0f * SIDE);
     judged.coarse =
         all > 1e-3f && judged.clipped <= (float) MOST_CLIPPED ? coarse : -1.0f;
@@ -179,9 +188,10 @@ sde_noise_survey_place(const SdeNoiseSurvey *survey, int i, int *x, int *y)
 
 void
 sde_noise_survey_measure(const SdeNoiseSurvey *survey, int channel, const int *chosen,
-                         int n, double powers[SDE_N_PATTERNS])
+                         int n, double powers[SDE_N_PATTERNS], double *variances)
 {
     float block[SDE_N_PATTERNS], one[SDE_N_PATTERNS];
+    double squares[SDE_N_PATTERNS] = {0.0};
 
     memset(powers, 0, SDE_N_PATTERNS * sizeof(double));
     for (int i = 0; i < n; i++) {
@@ -189,6 +199,10 @@ sde_noise_survey_measure(const SdeNoiseSurvey *survey, int channel, const int *c
         transform(survey, block, one);
         for (int k = 0; k < SDE_N_PATTERNS; k++) {
             powers[k] += (double) one[k] / n;
+            squares[k] += (double) one[k] * (double) one[k] / n;
         }
+    }
+    for (int k = 0; variances != NULL && k < SDE_N_PATTERNS; k++) {
+        variances[k] = MAX(squares[k] - powers[k] * powers[k], 0.0);
     }
 }

@@ -8,9 +8,10 @@
  *
  * The same at several brightnesses, with a straight line through the answers, is the
  * Poisson-Gaussian model; the same in cells of the picture says where the noise
- * differs; the same at a half and a quarter of the size says whether the noise is
- * white. Answers of parts count only where they look white too: texture fades from
- * pattern to finer pattern, white noise does not. SPDX-License-Identifier:
+ * differs; the same at half the size says whether the noise is white. Answers of parts
+ * count only where they look white too: texture fades from pattern to finer pattern,
+ * white noise does not. Noise that is not white is summed up octave by octave
+ * (noise-octaves.c). SPDX-License-Identifier:
  * GPL-3.0-or-later */
 #include "task/noise-level.h"
 
@@ -19,11 +20,11 @@
 #include <string.h>
 
 #include "task/noise-blocks.h"
+#include "task/noise-octaves.h"
 
 #define SHARE      0.01 /* of the blocks: chosen as the smoothest */
 #define MIN_CHOSEN 40   /* blocks, where there are four times as many */
 #define MIN_PART   400  /* blocks in a bin of brightness or a cell that is asked */
-#define N_BINS     8    /* of brightness */
 #define CELL       128  /* pixels on a side, at least */
 #define SAME_LEVEL 1.15 /* deviations of bins nearer to each other are one level */
 #define SAME_GAIN  1.25 /* the same for cells */
@@ -33,16 +34,9 @@
 /* What tells noise from texture, and white noise from other noise, on 40 photos with
  * and without noise: the power of fine patterns over that of the finest (white 1,
  * texture and correlated noise 1.1 to 6); the deviation at half the size over that at
- * full (white 0.5); the coarse power of the 5 % smoothest blocks over that of the 1 %
- * (noise 1.2 to 1.6, most photos 1.6 to 3.4). */
+ * full (white 0.5). */
 #define WHITE_BAND  1.2
 #define WHITE_SCALE 0.65
-#define EVEN        1.4
-#define UNEVEN      1.8
-
-/* Of variance: where the powers of patterns go together, as in correlated noise,
- * choosing the smoothest blocks does bias what is measured. */
-#define CHOICE_BIAS 1.5
 
 /* ---- questions --------------------------------------------------------------------
  */
@@ -68,7 +62,6 @@ typedef struct {
 typedef struct {
     double variance; /* negative: too few blocks */
     double fading;   /* power of fine patterns over that of the finest; white: 1 */
-    double octave;   /* mean power of the finer half of all patterns */
     double value;    /* mean of the chosen blocks */
     int n_chosen;
 } Answer;
@@ -165,19 +158,6 @@ median_power(const double powers[SDE_N_PATTERNS], int first, int last)
     return 0.5 * (values[(n - 1) / 2] + values[n / 2]);
 }
 
-/* Mean power of the patterns that half the size would not show. */
-static double
-octave_power(const double powers[SDE_N_PATTERNS])
-{
-    double sum = 0.0;
-    int half = SDE_BLOCK_SIDE / 2;
-
-    for (int k = 0; k < SDE_N_PATTERNS; k++) {
-        sum += MAX(k / SDE_BLOCK_SIDE, k % SDE_BLOCK_SIDE) >= half ? powers[k] : 0.0;
-    }
-    return sum / (SDE_N_PATTERNS - half * half);
-}
-
 static Answer
 measure(const Ranking *ranking, const int *chosen, int n)
 {
@@ -185,14 +165,14 @@ measure(const Ranking *ranking, const int *chosen, int n)
     double powers[SDE_N_PATTERNS], clipped = 0.0;
     Answer answer = {.n_chosen = n};
 
-    sde_noise_survey_measure(ranking->survey, ranking->channel, chosen, n, powers);
+    sde_noise_survey_measure(ranking->survey, ranking->channel, chosen, n, powers,
+                             NULL);
     for (int i = 0; i < n; i++) {
         clipped += (double) blocks[chosen[i]].clipped / n;
         answer.value += (double) blocks[chosen[i]].mean / n;
     }
     answer.variance =
         median_power(powers, SDE_PATTERN_FINE, 14) / variance_left(clipped);
-    answer.octave = octave_power(powers) / variance_left(clipped);
     answer.fading =
         median_power(powers, 8, 10) / MAX(median_power(powers, 11, 14), 1e-9);
     return answer;
@@ -350,34 +330,66 @@ line_add(Line *line, double weight, double x, double y)
     line->xy += weight * x * y;
 }
 
+/* Stays as it was where there is one level, or one brightness. */
+static void
+line_finish(const Line *line, int channel, SdeNoiseLevel *level)
+{
+    double spread = line->n * line->xx - line->x * line->x;
+
+    if (sqrt(line->highest) < SAME_LEVEL * sqrt(line->lowest) ||
+        !(spread > 1e-6 * line->n * line->n)) {
+        return;
+    }
+    level->slope[channel] = (line->n * line->xy - line->x * line->y) / spread;
+    level->offset[channel] = (line->y - level->slope[channel] * line->x) / line->n;
+    level->lowest[channel] = sqrt(line->lowest);
+    level->highest[channel] = sqrt(line->highest);
+}
+
 /* A bin without white blocks is textured everywhere and says too much. */
 static void
-fit_line(const Ranking *ranking, bool white, SdeNoiseLevel *level)
+fit_white(const Ranking *ranking, SdeNoiseLevel *level)
 {
     Line line = {0};
-    int c = ranking->channel;
 
-    for (int i = 0; i < N_BINS; i++) {
-        Part part = {.darkest = (float) i / N_BINS,
-                     .brightest = (float) (i + 1) / N_BINS,
+    for (int i = 0; i < SDE_NOISE_BINS; i++) {
+        Part part = {.darkest = (float) i / SDE_NOISE_BINS,
+                     .brightest = (float) (i + 1) / SDE_NOISE_BINS,
                      .cell = -1};
         Answer answer = ask(ranking, &part, MIN_PART);
 
-        if (answer.variance > 0.0 && white && answer.fading < WHITE_BAND) {
+        if (answer.variance > 0.0 && answer.fading < WHITE_BAND) {
             line_add(&line, answer.n_chosen / (answer.variance * answer.variance),
                      answer.value, answer.variance);
         }
     }
-    double spread = line.n * line.xx - line.x * line.x;
+    line_finish(&line, ranking->channel, level);
+}
 
-    if (sqrt(line.highest) < SAME_LEVEL * sqrt(line.lowest) ||
-        !(spread > 1e-6 * line.n * line.n)) { /* one level, or one brightness */
-        return;
+/* Between what the finest patterns show and the sum of the octaves. Every block counts
+ * the same: the line is a rough one, and must be right on average. */
+static void
+fit_octaves(const SdeNoiseOctaves *sum, double evenness, int channel,
+            SdeNoiseLevel *level)
+{
+    double finest = level->offset[channel], mean = 0.0;
+    Line line = {0};
+    int n = 0;
+
+    for (int i = 0; i < SDE_NOISE_BINS; i++) {
+        if (sum->n[i] > 0) {
+            double excess = MAX(sum->variance[i] / finest, 1.0);
+            double variance = finest * pow(excess, evenness);
+
+            line_add(&line, sum->n[i], sum->value[i], variance);
+            mean += sum->n[i] * variance;
+            n += sum->n[i];
+        }
     }
-    level->slope[c] = (line.n * line.xy - line.x * line.y) / spread;
-    level->offset[c] = (line.y - level->slope[c] * line.x) / line.n;
-    level->lowest[c] = sqrt(line.lowest);
-    level->highest[c] = sqrt(line.highest);
+    if (n > 0) {
+        set_channel(level, channel, sqrt(mean / n));
+        line_finish(&line, channel, level);
+    }
 }
 
 /* Mean variance of a channel over the photo, as the line says. */
@@ -502,94 +514,64 @@ find_gains(const Ranking rankings[3], SdeNoiseLevel *level)
 /* ---- correlation ------------------------------------------------------------------
  */
 
-static Answer
-ask_scale(const SdeNoiseSurvey *survey, int channel)
+/* Texture, too, is stronger in coarse patterns and at half the size. */
+static bool
+may_be_correlated(const Answer *whole, const SdeNoiseSurvey *half, int channel)
 {
     Ranking ranking;
-    Answer answer;
+    Answer coarse;
 
-    ranking_init(&ranking, survey, channel);
-    answer = ask(&ranking, &everything, MIN_CHOSEN);
+    if (whole->variance <= 0.0 || whole->fading < WHITE_BAND) {
+        return false;
+    }
+    ranking_init(&ranking, half, channel);
+    coarse = ask(&ranking, &everything, MIN_CHOSEN);
     g_free(ranking.order);
-    return answer;
-}
-
-/* 1 where the smoothest blocks are about equally smooth, as noise makes them; 0 where
- * each has a texture of its own. */
-static double
-find_evenness(const Ranking *ranking)
-{
-    double smoothest, smooth;
-
-    if (ranking->n < MIN_PART) {
-        return 0.0;
-    }
-    smoothest = (double) ranking->order[ranking->n / 100].coarse;
-    smooth = (double) ranking->order[ranking->n / 20].coarse;
-    return CLAMP((UNEVEN - smooth / MAX(smoothest, 1e-9)) / (UNEVEN - EVEN), 0.0, 1.0);
-}
-
-/* How many times the variance that the finest patterns show the noise has. Of all
- * patterns 3/4 are in the finest octave, and so on; at a scale s the mean of s × s
- * pixels leaves 1/s^2 of a pattern's power. Texture, too, is stronger in coarse
- * patterns. */
-static double
-find_excess(const Ranking *ranking, const Answer *full, const SdeNoiseSurvey *half,
-            const SdeNoiseSurvey *quarter)
-{
-    Answer coarse = ask_scale(half, ranking->channel);
-    Answer coarser = ask_scale(quarter, ranking->channel);
-    double evenness = find_evenness(ranking), variance;
-
-    if (evenness <= 0.0 || full->fading < WHITE_BAND ||
-        coarse.variance <= WHITE_SCALE * WHITE_SCALE * full->variance) {
-        return 1.0;
-    }
-    if (coarser.variance < 0.0) {
-        coarser.octave = coarse.octave / 4.0;
-    }
-    variance = (48.0 * full->octave + 12.0 * 4.0 * coarse.octave +
-                4.0 * 16.0 * coarser.octave) /
-               64.0;
-    return pow(MAX(CHOICE_BIAS * variance / full->variance, 1.0), evenness);
+    return coarse.variance > WHITE_SCALE * WHITE_SCALE * whole->variance;
 }
 
 /* ---- the estimate -----------------------------------------------------------------
  */
 
 static void
-scale_channel(SdeNoiseLevel *level, int c, double excess)
+scale_channel(SdeNoiseLevel *level, int c, double gain)
 {
-    level->slope[c] *= excess;
-    level->offset[c] *= excess;
-    level->lowest[c] *= sqrt(excess);
-    level->highest[c] *= sqrt(excess);
+    level->slope[c] *= gain;
+    level->offset[c] *= gain;
+    level->lowest[c] *= sqrt(gain);
+    level->highest[c] *= sqrt(gain);
 }
 
 static void
-judge(const Ranking rankings[3], const SdeNoiseSurvey *half,
-      const SdeNoiseSurvey *quarter, SdeNoiseLevel *level)
+judge(const SdeNoiseSurvey surveys[SDE_NOISE_SCALES], const Ranking rankings[3],
+      SdeNoiseLevel *level)
 {
-    double excess[3] = {1.0, 1.0, 1.0}, gain = 1.0, sum = 0.0;
+    SdeNoiseOctaves sums[3];
+    bool correlated[3] = {false};
+    double evenness, gain = 1.0, sum = 0.0;
     int n = 0;
 
     for (int c = 0; c < 3; c++) {
         Answer whole = ask(rankings + c, &everything, 1);
 
-        if (whole.variance <= 0.0) {
-            continue;
+        set_channel(level, c, sqrt(MAX(whole.variance, 0.0)));
+        correlated[c] = may_be_correlated(&whole, surveys + 1, c);
+        n += whole.variance > 0.0;
+    }
+    evenness = sde_noise_octaves_sum(surveys, correlated, sums);
+    level->is_correlated = evenness > 0.0;
+    for (int c = 0; c < 3; c++) {
+        if (correlated[c] && evenness > 0.0) {
+            fit_octaves(sums + c, evenness, c, level);
+        } else if (level->offset[c] > 0.0) {
+            fit_white(rankings + c, level);
         }
-        excess[c] = find_excess(rankings + c, &whole, half, quarter);
-        level->is_correlated = level->is_correlated || excess[c] > 1.0;
-        set_channel(level, c, sqrt(whole.variance));
-        fit_line(rankings + c, excess[c] <= 1.0, level);
-        n++;
     }
     if (!level->is_correlated && n == 3) {
         gain = find_gains(rankings, level);
     }
     for (int c = 0; c < 3; c++) {
-        scale_channel(level, c, gain * excess[c]);
+        scale_channel(level, c, gain);
         sum += expected_variance(rankings + c, level);
     }
     level->sigma = n > 0 ? sqrt(sum / n) : 0.0;
@@ -599,21 +581,23 @@ void
 sde_noise_level_estimate(const SdeImage *source, const SdeMask *mask, SdePool *pool,
                          GCancellable *cancellable, SdeNoiseLevel *level)
 {
-    SdeNoiseSurvey surveys[3];
+    SdeNoiseSurvey surveys[SDE_NOISE_SCALES];
     Ranking rankings[3];
 
     sde_noise_level_init(level, 0.0);
-    for (int i = 0; i < 3; i++) {
+    for (int i = 0; i < SDE_NOISE_SCALES; i++) {
         sde_noise_survey_init(surveys + i, source, mask, 1 << i, pool, cancellable);
     }
     for (int c = 0; c < 3; c++) {
         ranking_init(rankings + c, surveys, c);
     }
     if (!g_cancellable_is_cancelled(cancellable)) {
-        judge(rankings, surveys + 1, surveys + 2, level);
+        judge(surveys, rankings, level);
     }
-    for (int i = 0; i < 3; i++) {
-        g_free(rankings[i].order);
+    for (int c = 0; c < 3; c++) {
+        g_free(rankings[c].order);
+    }
+    for (int i = 0; i < SDE_NOISE_SCALES; i++) {
         sde_noise_survey_clear(surveys + i);
     }
 }

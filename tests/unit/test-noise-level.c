@@ -11,7 +11,7 @@
 /* The promise: an estimate from a textured photo is within 10 % of white noise. */
 #define WHITE_TOLERANCE 0.10
 /* Correlated noise is summed up from three scales, each with an error of its own. */
-#define CORRELATED_TOLERANCE 0.25
+#define CORRELATED_TOLERANCE 0.15
 /* 8-bit units: less than the rounding of an 8-bit file is "none". */
 #define CLEAN 0.3
 
@@ -194,9 +194,10 @@ test_channels_are_told_apart(void)
     g_free(clean.pixels);
 }
 
-/* Means of 2 × 2 white pixels, brought back to sigma. */
+/* Means of 2 × 2 white pixels, brought back to sigma in 8-bit units, times sqrt(offset
+ * + slope brightness). */
 static void
-add_correlated_noise(SdeImage *image, float sigma)
+add_correlated_noise(SdeImage *image, float sigma, float offset, float slope)
 {
     g_autofree float *noise = g_new(float, 3 * (SIDE + 1) * (SIDE + 1));
     size_t pitch = 3 * (SIDE + 1);
@@ -205,9 +206,10 @@ add_correlated_noise(SdeImage *image, float sigma)
     for (size_t y = 0; y < SIDE; y++) {
         for (size_t x = 0; x < 3 * (size_t) SIDE; x++) {
             const float *at = noise + y * pitch + x;
+            float *value = image->pixels + y * image->stride + x;
 
-            image->pixels[y * image->stride + x] +=
-                sigma / 510.0f * (at[0] + at[3] + at[pitch] + at[pitch + 3]);
+            *value += sigma / 510.0f * sqrtf(offset + slope * *value) *
+                      (at[0] + at[3] + at[pitch] + at[pitch + 3]);
         }
     }
 }
@@ -215,14 +217,64 @@ add_correlated_noise(SdeImage *image, float sigma)
 static void
 test_correlated_noise_is_known_and_not_taken_for_little(void)
 {
-    SdeImage image = synthetic_photo(0.05f);
-    SdeNoiseLevel level;
+    const float sigmas[] = {12, 30};
 
-    add_correlated_noise(&image, 12.0f);
+    for (size_t i = 0; i < G_N_ELEMENTS(sigmas); i++) {
+        SdeImage image = synthetic_photo(0.05f);
+        double sigma = (double) sigmas[i];
+        SdeNoiseLevel level;
+
+        add_correlated_noise(&image, sigmas[i], 1.0f, 0.0f);
+        sde_noise_level_estimate(&image, NULL, NULL, NULL, &level);
+        g_test_message("correlated, sigma %g read as %g", sigma, level.sigma);
+        g_assert_true(level.is_correlated);
+        assert_near(level.sigma, sigma, CORRELATED_TOLERANCE * sigma);
+        g_free(image.pixels);
+    }
+}
+
+/* The smoothest blocks are those of the brightness with the least noise. */
+static void
+test_correlated_noise_follows_brightness(void)
+{
+    SdeImage image = synthetic_photo(0.0f);
+    SdeNoiseLevel level;
+    double dark, bright;
+
+    add_correlated_noise(&image, 20.0f, 1.0f, -0.9f);
     sde_noise_level_estimate(&image, NULL, NULL, NULL, &level);
     g_assert_true(level.is_correlated);
-    assert_near(level.sigma, 12.0, CORRELATED_TOLERANCE * 12.0);
+    dark = sde_noise_level_of_channel(&level, 0, 0.35);
+    bright = sde_noise_level_of_channel(&level, 0, 0.65);
+    assert_near(dark, 20.0 * sqrt(0.685), CORRELATED_TOLERANCE * dark);
+    assert_near(bright, 20.0 * sqrt(0.415), CORRELATED_TOLERANCE * bright);
+    assert_near(level.sigma, 20.0 * sqrt(0.55), CORRELATED_TOLERANCE * level.sigma);
     g_free(image.pixels);
+}
+
+/* As fur has it: everywhere, but more in one place than in another. */
+static void
+test_texture_everywhere_is_not_taken_for_noise(void)
+{
+    SdeImage image = synthetic_photo(0.0f), even = synthetic_photo(0.0f);
+    enum { PATCH = 24, N_PATCHES = SIDE / PATCH };
+    float strength[N_PATCHES * N_PATCHES];
+    SdeNoiseLevel level;
+
+    sde_rng_fill_normal(8, 2, 0, 0, N_PATCHES, N_PATCHES, 1, strength, N_PATCHES);
+    add_correlated_noise(&image, 12.0f, 1.0f, 0.0f);
+    for (int i = 0; i < 3 * SIDE * SIDE; i++) {
+        int x = i / 3 % SIDE / PATCH, y = i / 3 / SIDE / PATCH;
+        float texture = image.pixels[i] - even.pixels[i];
+
+        image.pixels[i] =
+            even.pixels[i] + expf(0.5f * strength[y * N_PATCHES + x]) * texture;
+    }
+    sde_noise_level_estimate(&image, NULL, NULL, NULL, &level);
+    g_test_message("texture of 15 read as noise of %g", level.sigma);
+    g_assert_cmpfloat(level.sigma, <, 5.0);
+    g_free(image.pixels);
+    g_free(even.pixels);
 }
 
 static void
@@ -339,6 +391,10 @@ main(int argc, char **argv)
     g_test_add_func("/noise-level/channels", test_channels_are_told_apart);
     g_test_add_func("/noise-level/correlated",
                     test_correlated_noise_is_known_and_not_taken_for_little);
+    g_test_add_func("/noise-level/correlated-brightness",
+                    test_correlated_noise_follows_brightness);
+    g_test_add_func("/noise-level/texture",
+                    test_texture_everywhere_is_not_taken_for_noise);
     g_test_add_func("/noise-level/called-white", test_white_noise_is_called_white);
     g_test_add_func("/noise-level/place", test_noise_may_differ_from_place_to_place);
     g_test_add_func("/noise-level/constant",
