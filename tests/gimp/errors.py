@@ -172,6 +172,8 @@ def too_little_memory_tells_numbers():
 @case
 def unknown_style_lists_the_known_ones():
     image, layer = selected_image()
+    message = refusal("restyle", image, [layer], second_style="cubism")
+    assert "cubism" in message, message
     message = refusal("restyle", image, [layer], style="cubism")
     expect(message, "cubism", "etching")
 

@@ -260,6 +260,17 @@ def restyle_knows_the_models_styles():
 
 
 @case
+def every_restyle_argument_reaches_the_engine():
+    image, layer = new_image(alpha=False)
+    seen = []
+    for values in ({}, {"second_style": "etching", "mix": 0.9}, {"keep_colors": 1.0},
+                   {"keep_structure": 1.0}, {"passes": 2}, {"invert": True}, {"detail": 24}):
+        result, _ = run("restyle", image, [layer], steps=2, seed=4, style="photo", **values)
+        seen.append(raw(result))
+        assert seen[-1] not in seen[:-1], values
+
+
+@case
 def model_is_found_by_name_and_by_path():
     image, layer = new_image()
     select(image, 20, 20, 30, 30)
@@ -275,7 +286,7 @@ def scripts_leave_the_users_last_values_alone():
     inpaint(image, layer, steps=3, seed=21)
     last = Gimp.RunMode.WITH_LAST_VALS
     result, seed = run("inpaint", image, [layer], run_mode=last)
-    assert result.get_name() == f"Inpaint (seed {seed}, 4 steps)", result.get_name()
+    assert result.get_name() == f"Inpaint (seed {seed}, 10 steps)", result.get_name()
 
 
 done()

@@ -95,6 +95,17 @@
       (and (= (cadr result) 7)
            (string=? (name-of (car result)) "Restyle photo (seed 7, 2 steps)")))))
 
+(case-of "restyle_takes_all_its_arguments"
+  (lambda ()
+    (let* ((image (new-image))
+           (result (plug-in-sdedit-restyle
+                     #:run-mode RUN-NONINTERACTIVE #:image image
+                     #:drawables (vector (source-of image))
+                     #:steps 2 #:seed 7 #:style "photo" #:second-style "etching"
+                     #:mix 0.3 #:detail 32 #:keep-colors 0.5 #:keep-structure 0.5
+                     #:passes 2 #:invert TRUE)))
+      (string=? (name-of (car result)) "Restyle photo (seed 7, 2 steps)"))))
+
 (case-of "new_layer_lies_above_its_source"
   (lambda ()
     (let* ((image (new-image))
