@@ -136,7 +136,7 @@ typedef struct {
     SdeSampler sampler;
     double eta;       /* DDIM only, 0..1: 0 deterministic, 1 as DDPM */
     int tile_size;    /* pixels; 0: chosen from the model and the memory limit */
-    int tile_overlap; /* pixels; 0: an eighth of the tile, at least the model's reach */
+    int tile_overlap; /* pixels; 0: as far as the model sees clearly */
     int max_side;     /* work at most at this size and carry the change up; 0: native */
 } SdeSampling;
 #define SDE_SAMPLING_INIT(steps, t0) {.n_steps = (steps), .strength = (t0)}

@@ -17,7 +17,7 @@
 #define DEFAULT_SAMPLE_SIZE 256 /* pixels, where the model does not say */
 /* What a tile's border disturbs, in pixels of the lowest level: the effective receptive
  * field is far smaller than the theoretical one (Luo et al. 2016). */
-#define REACH_LOW_PIXELS 3
+#define REACH_LOW_PIXELS 2
 /* Memory is planned for at least so many threads: the size of tiles hangs on the plan,
  * the result on the tiles, and the result must not hang on the number of threads. */
 #define PLANNED_THREADS 16

@@ -8,7 +8,7 @@
 
 #define MIN_SIDE 64 /* pixels: less than this gives a network nothing to look at */
 /* Largest tile of a level-map model, chosen for its speed. */
-#define LEVEL_MAP_SIDE 512
+#define LEVEL_MAP_SIDE 768
 
 /* Windows along one axis. Window i has the share [ramp[i], ramp[i + 1] + width[i + 1])
  * of the axis, where ramp i is the crossing between windows i - 1 and i. */
@@ -118,12 +118,6 @@ axis_init(Axis *axis, int length, int largest, int overlap, int multiple)
     axis_fill_weights(axis);
 }
 
-static int
-default_overlap(const SdeDenoiser *denoiser, int tile_size)
-{
-    return MIN(MAX(denoiser->reach, tile_size / 8), tile_size / 2);
-}
-
 static SdeTiles *
 tiles_new_of_size(const SdeDenoiser *denoiser, int width, int height, int tile_size,
                   int overlap)
@@ -131,8 +125,7 @@ tiles_new_of_size(const SdeDenoiser *denoiser, int width, int height, int tile_s
     SdeTiles *tiles = g_new0(SdeTiles, 1);
     int multiple = denoiser->size_multiple;
 
-    overlap = overlap > 0 ? MIN(overlap, tile_size / 2)
-                          : default_overlap(denoiser, tile_size);
+    overlap = MIN(overlap > 0 ? overlap : denoiser->reach, tile_size / 2);
     tiles->width = width;
     tiles->height = height;
     axis_init(&tiles->across, width, tile_size, overlap, multiple);
