@@ -36,6 +36,7 @@ typedef struct {
     SdeTiles *tiles;
     int width, height; /* of the padded area */
     size_t n_pixels;
+    int n_steps;    /* that it takes */
     double *thetas; /* n_steps + 1 */
     float *x, *d, *noise, *now, *next;
     float *depth;  /* in the hole, pixels; NULL without mean_first */
@@ -175,9 +176,14 @@ fill_angles(const Run *run, int step, float *angles)
     }
 }
 
+/* After the mean the walk is as much shorter as the deepest pixel's way: a thin hole
+ * has nothing left to refine. */
 static void
 find_depth(Run *run)
 {
+    int n_steps = run->walk->sampling->n_steps;
+
+    run->n_steps = n_steps;
     if (run->depth == NULL) {
         return;
     }
@@ -186,6 +192,7 @@ find_depth(Run *run)
     for (size_t i = 0; i < run->n_pixels; i++) {
         run->deepest = MAX(run->deepest, run->depth[i]);
     }
+    run->n_steps = 1 + (int) ceilf(share_at(run->deepest) * (float) (n_steps - 1));
 }
 
 static void
@@ -193,7 +200,7 @@ fill_thetas(const Run *run, double *thetas)
 {
     const SdeSampling *sampling = run->walk->sampling;
     const SdeSchedule *schedule = run->task->denoiser->schedule;
-    int n_steps = sampling->n_steps;
+    int n_steps = run->n_steps;
 
     if (run->walk->mean_first) {
         sde_schedule_fill_thetas(schedule, 1.0, 1, thetas); /* full noise, and none */
@@ -389,7 +396,7 @@ climb(Run *run, const SdeSpan *span, GError **error)
     const float *start = run->walk->area->start;
     const SdeClasses plain = {.label = -1};
     int n_passes = sde_walk_count_passes(run->walk);
-    int lowest = run->walk->sampling->n_steps - 1;
+    int lowest = run->n_steps - 1;
 
     fill_angles(run, lowest, run->now);
     for (size_t i = 0; i < 3 * run->n_pixels; i++) {
@@ -453,19 +460,12 @@ jump_back(Run *run, int to)
     run->step = to;
 }
 
-/* A thin hole has its mean after the first step, and nothing left to refine. */
-static bool
-is_done(const Run *run)
-{
-    return run->depth != NULL && run->step > 0 && share_at(run->deepest) <= 0.0f;
-}
-
 /* Each stretch of `jump` steps is walked n_resample times: n_steps × n_resample
- * evaluations, but for thin holes that begin with their mean. */
+ * evaluations, fewer for thin holes that begin with their mean. */
 static bool
 walk_all(Run *run, const SdeSpan *span, GError **error)
 {
-    int n_steps = run->walk->sampling->n_steps;
+    int n_steps = run->n_steps;
     int n_resample = MAX(run->walk->n_resample, 1);
     int jump = n_resample > 1 ? MAX(n_steps / JUMP_FRACTION, 1) : n_steps;
     int n_passes = sde_walk_count_passes(run->walk);
@@ -477,7 +477,7 @@ walk_all(Run *run, const SdeSpan *span, GError **error)
             if (round > 0) {
                 jump_back(run, begin);
             }
-            while (run->step < end && !is_done(run)) {
+            while (run->step < end) {
                 SdeSpan part = sde_span_part(span, run->pass, n_passes);
 
                 run->task->pass++;
@@ -499,9 +499,9 @@ run_walk(Run *run, const SdeSpan *span, GError **error)
     const SdeSampling *sampling = walk->sampling;
     g_autofree double *thetas = g_new(double, (size_t) sampling->n_steps + 1);
 
+    find_depth(run);
     fill_thetas(run, thetas);
     run->thetas = thetas;
-    find_depth(run);
     if (walk->keep_colors > 0.0) {
         sde_scale_down(walk->area->start, 3 * (size_t) run->width, run->width,
                        run->height, 3, run->colors, run->color_width,
