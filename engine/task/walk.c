@@ -25,8 +25,12 @@
 
 /* Pixels: so near to what is known the mean is right and stays; deeper down it says
  * less and less of detail. */
-#define SURE_DEPTH    3
-#define LOST_DEPTH    10
+#define SURE_DEPTH 3
+#define LOST_DEPTH 10
+/* Pixels: in holes no deeper than this small windows see enough, and fewer pixels are
+ * evaluated again and again when only the deep ones are left. */
+#define SHALLOW_DEPTH 40
+#define SHALLOW_SIDE  256
 #define COLOR_CELL    16 /* pixels: size of what keep_colors calls coarse */
 #define JUMP_FRACTION 25 /* a jump is this part of the steps (RePaint: 10 of 250) */
 
@@ -195,6 +199,23 @@ find_depth(Run *run)
     run->n_steps = 1 + (int) ceilf(share_at(run->deepest) * (float) (n_steps - 1));
 }
 
+/* The windows to walk with: the caller's, or smaller ones, which are handed over. */
+static bool
+choose_tiles(Run *run, SdeTiles **smaller, GError **error)
+{
+    const SdeSampling *sampling = run->walk->sampling;
+    const SdeDenoiser *denoiser = run->task->denoiser;
+
+    if (run->depth == NULL || run->deepest > SHALLOW_DEPTH || sampling->tile_size > 0) {
+        return true;
+    }
+    *smaller = sde_tiles_new(denoiser, run->width, run->height, SHALLOW_SIDE,
+                             sampling->tile_overlap,
+                             sde_tiles_plan(run->tiles, denoiser), error);
+    run->tiles = *smaller;
+    return *smaller != NULL;
+}
+
 static void
 fill_thetas(const Run *run, double *thetas)
 {
@@ -287,6 +308,8 @@ evaluate(Run *run, SdeClasses classes, double guidance, const SdeSpan *span,
                            .classes = classes,
                            .guidance = guidance};
 
+    /* only windows with something left to walk: at angle 0 x stays as it is */
+    sde_tiles_select(run->tiles, run->graded ? run->now : run->walk->area->levels);
     return sde_tiles_denoise(run->tiles, run->task, &input, run->d, span, error);
 }
 
@@ -498,6 +521,7 @@ run_walk(Run *run, const SdeSpan *span, GError **error)
     const SdeWalk *walk = run->walk;
     const SdeSampling *sampling = walk->sampling;
     g_autofree double *thetas = g_new(double, (size_t) sampling->n_steps + 1);
+    g_autoptr(SdeTiles) smaller = NULL;
 
     find_depth(run);
     fill_thetas(run, thetas);
@@ -507,7 +531,9 @@ run_walk(Run *run, const SdeSpan *span, GError **error)
                        run->height, 3, run->colors, run->color_width,
                        run->color_height);
     }
-    sde_tiles_select(run->tiles, walk->area->levels);
+    if (!choose_tiles(run, &smaller, error)) {
+        return false;
+    }
     if (!walk->inverts) {
         start_walk(run);
     } else if (!climb(run, span, error)) {

@@ -376,6 +376,29 @@ test_a_thin_hole_is_done_with_its_mean(Fixture *fixture, const void *level_map)
     assert_outside_is_kept(fixture, 0);
 }
 
+/* A scratch through the whole picture, and a spot on it: once the mean is there, only
+ * the windows around the spot are looked at again. */
+static void
+test_after_the_mean_only_deep_places_count(Fixture *fixture, const void *level_map)
+{
+    const int n_steps = 10, side = 24;
+    int n_pixels;
+
+    set_picture(fixture, 1200, 200, (SdeRect) {0, 100, 1200, 4});
+    for (int y = 90; y < 90 + side; y++) {
+        for (int x = 60; x < 60 + side; x++) {
+            ((float *) fixture->mask.levels)[y * 1200 + x] = 1.0f;
+        }
+    }
+    fixture->params.fill = SDE_FILL_MODEL;
+    fixture->params.sampling.n_steps = n_steps;
+    run_well(fixture);
+    n_pixels = (int) fixture->fake.n_pixels;
+    g_assert_cmpint(n_pixels, >, 1200 * 200);
+    g_assert_cmpint(n_pixels, <, n_steps * 1200 * 200 / 2);
+    assert_outside_is_kept(fixture, 0);
+}
+
 /* A denoiser that believes its first guess alone returns it, and what continues a ramp
  * is the ramp; in one tile or in many. */
 static void
@@ -475,6 +498,7 @@ main(int argc, char **argv)
     ADD("gain", yes, test_the_mean_is_weighed_by_depth);
     ADD("depth", yes, test_depth_grades_what_follows_the_mean);
     ADD("thin", yes, test_a_thin_hole_is_done_with_its_mean);
+    ADD("deep-places", yes, test_after_the_mean_only_deep_places_count);
     ADD("first-guess", yes, test_the_first_guess_continues_what_is_known);
     ADD("tiles", yes, test_a_pointwise_result_does_not_depend_on_the_tiles);
     ADD("far-holes", yes, test_far_holes_are_both_filled);
