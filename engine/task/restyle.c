@@ -115,7 +115,9 @@ sde_restyle_run(SdeTask *task, const SdeImage *source, const SdeMask *mask,
     if (!paint(&walk, task, tiles, params->n_passes, span, error)) {
         return false;
     }
-    sde_area_load_picture(&area, source); /* what the last pass began with is gone */
+    if (params->n_passes > 1) { /* start is what the last pass began with */
+        sde_area_load_picture(&area, source);
+    }
     sde_blend_copy(source, result);
     paste(&area, task->denoiser->level_map, result);
     return true;

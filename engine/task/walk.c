@@ -9,8 +9,7 @@
  * the walk has come down to their level (Differential Diffusion 2023). RePaint's jumps
  * walk short stretches several times, each time noised anew. DDIM inversion (Song et
  * al. 2021) starts from noise that, walked down, leads back to the picture.
- * SPDX-License-Identifier:
- * GPL-3.0-or-later */
+ * SPDX-License-Identifier: GPL-3.0-or-later */
 #include "task/walk.h"
 
 #include <math.h>
@@ -296,10 +295,13 @@ fetch_window(SdeRect window, float *x, float *theta, float *mean, void *data)
     }
 }
 
+/* D of x at the angles now: one pass of the walk, whose span this is. */
 static bool
 evaluate(Run *run, SdeClasses classes, double guidance, const SdeSpan *span,
          GError **error)
 {
+    int n_passes = sde_walk_count_passes(run->walk);
+    SdeSpan part = sde_span_part(span, run->pass, n_passes);
     SdeTilesInput input = {.fetch = fetch_window,
                            .data = run,
                            .has_theta = run->graded,
@@ -308,9 +310,13 @@ evaluate(Run *run, SdeClasses classes, double guidance, const SdeSpan *span,
                            .classes = classes,
                            .guidance = guidance};
 
+    run->task->pass++;
+    if (!sde_span_step(span, run->pass++, n_passes, error)) {
+        return false;
+    }
     /* only windows with something left to walk: at angle 0 x stays as it is */
     sde_tiles_select(run->tiles, run->graded ? run->now : run->walk->area->levels);
-    return sde_tiles_denoise(run->tiles, run->task, &input, run->d, span, error);
+    return sde_tiles_denoise(run->tiles, run->task, &input, run->d, &part, error);
 }
 
 /* D += keep (low-pass of start - low-pass of D), as in ILVR (Choi et al. 2021). To the
@@ -418,7 +424,6 @@ climb(Run *run, const SdeSpan *span, GError **error)
 {
     const float *start = run->walk->area->start;
     const SdeClasses plain = {.label = -1};
-    int n_passes = sde_walk_count_passes(run->walk);
     int lowest = run->n_steps - 1;
 
     fill_angles(run, lowest, run->now);
@@ -427,11 +432,8 @@ climb(Run *run, const SdeSpan *span, GError **error)
     }
     for (run->step = lowest; run->step > 0; run->step--) {
         float *now = run->now;
-        SdeSpan part = sde_span_part(span, run->pass, n_passes);
 
-        run->task->pass++;
-        if (!sde_span_step(span, run->pass++, n_passes, error) ||
-            !evaluate(run, plain, 1.0, &part, error)) {
+        if (!evaluate(run, plain, 1.0, span, error)) {
             return false;
         }
         fill_angles(run, run->step - 1, run->next);
@@ -491,7 +493,6 @@ walk_all(Run *run, const SdeSpan *span, GError **error)
     int n_steps = run->n_steps;
     int n_resample = MAX(run->walk->n_resample, 1);
     int jump = n_resample > 1 ? MAX(n_steps / JUMP_FRACTION, 1) : n_steps;
-    int n_passes = sde_walk_count_passes(run->walk);
 
     for (int begin = 0; begin < n_steps; begin += jump) {
         int end = MIN(begin + jump, n_steps);
@@ -501,11 +502,7 @@ walk_all(Run *run, const SdeSpan *span, GError **error)
                 jump_back(run, begin);
             }
             while (run->step < end) {
-                SdeSpan part = sde_span_part(span, run->pass, n_passes);
-
-                run->task->pass++;
-                if (!sde_span_step(span, run->pass++, n_passes, error) ||
-                    !take_step(run, &part, error)) {
+                if (!take_step(run, span, error)) {
                     return false;
                 }
             }

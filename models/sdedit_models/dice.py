@@ -35,6 +35,7 @@ class Dice:
         """True with probability `share`, a number or a tensor."""
         return self.uniform(*shape) < share
 
-    def below(self, bounds):
-        """An integer 0 ... bound - 1 for each of `bounds`."""
-        return (self.uniform(*bounds.shape) * bounds).long().clamp(max=bounds - 1)
+    def below(self, bound, *shape):
+        """Integers 0 ... bound - 1: of this shape, or one for each of a tensor of bounds."""
+        draws = self.uniform(*(shape or bound.shape))
+        return (draws * bound).long().clamp(max=bound - 1)

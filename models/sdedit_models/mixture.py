@@ -70,7 +70,7 @@ def draw_subjects(pictures, dice, counts):
     labels = torch.zeros(n, dtype=torch.long, device=device)
     if len(pictures.art_labels):
         art = dice.chance(torch.tensor(ART, device=device)[task], n)
-        which = dice.below(torch.full((n,), len(pictures.art_labels), device=device))
+        which = dice.below(len(pictures.art_labels), n)
         labels = torch.where(art, pictures.art_labels[which], labels)
     return labels, dice.chance(torch.tensor(WHOLE, device=device)[task], n)
 
@@ -136,7 +136,7 @@ def to_8_bit(x):
 
 def everywhere(values, size):
     """Maps [n, 1, size, size] of one value each."""
-    return values[:, None, None, None].expand(-1, 1, size, size).clone()
+    return values[:, None, None, None].expand(-1, 1, size, size)
 
 
 def denoising_angles(dice, n, size):
@@ -166,7 +166,7 @@ def restyling_angles(dice, n, size):
 def field_angles(dice, x):
     """Levels that change smoothly, or with the brightness of x."""
     n, size = len(x), x.shape[2]
-    cells = 2 + dice.below(torch.full((n,), 4, device=dice.device))
+    cells = 2 + dice.below(4, n)
     coarse = dice.uniform(n, 1, 5, 5, low=-0.3, high=1.3)
     smooth = along_both(resizing(cells, size, 5), coarse).clamp(0, 1)
     top = torch.where(dice.chance(0.5, n, 1, 1, 1), MAX_ANGLE, 0.55)
@@ -199,7 +199,7 @@ def camera_photos(x, angles, dice):
     shot = sigma * shot / shot.mean(dim=(1, 2, 3), keepdim=True)
     deviation = torch.where(dice.chance(0.7, n, 1, 1, 1), shot, sigma)
     y = x + deviation * correlated(dice.normal(*x.shape), dice)
-    stored = jpeg(y, 60 + dice.below(torch.full((n,), 36, device=dice.device)).float())
+    stored = jpeg(y, 60 + dice.below(36, n).float())
     y = torch.where(dice.chance(0.4, n, 1, 1, 1), stored, to_8_bit(y))
 
     def power(z):
