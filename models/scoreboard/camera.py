@@ -4,35 +4,38 @@ A photo is taken back to what a sensor would have counted, exposed with noise, a
 developed again:
 
 1. The sRGB curve and the tone curve are undone, the white balance divided out; lens and
-   low-pass filter blur by 0.7 pixels.
+   low-pass filter blur.
 2. A Bayer mosaic (RGGB) keeps one colour of each pixel.
-3. Photons are counted: Poisson noise in linear light. At base sensitivity (ISO 100) a
-   pixel holds 30,000 electrons, at ISO n 100/n of that. Reading adds 3 electrons of
-   Gaussian noise, and 12 bits above a black level are kept.
-4. Bilinear demosaicing, white balance, tone curve, sRGB curve, 8 bits.
-5. JPEG of quality 80 to 95, colour at full or half resolution.
+3. Photons are counted: Poisson noise in linear light, with so many electrons in a full
+   pixel at base sensitivity (ISO 100); at ISO n, 100/n of that. Reading adds 3 electrons
+   of Gaussian noise, and 12 bits above a black level are kept.
+4. Demosaicing, white balance, tone curve, sRGB curve, 8 bits.
+5. JPEG, colour at full or half resolution.
+
+There are two cameras. COMPACT has small pixels, demosaics bilinearly, and stores JPEG of
+quality 80 to 95. FULL_FRAME holds twice the light, has a softer lens at the scale of its
+pixels, demosaics along edges (Hamilton and Adams 1997), and stores JPEG of 95 to 99: the
+kind of file that collections of real noise are made of.
 
 The truth to compare with is the same photo without noise and without JPEG (but with
-mosaic and demosaicing, which are not the denoiser's to repair). Nothing is shared with
-the noise in sdedit_models/mixture.py, which works on developed photos: this measures
-whether that is good enough.
+mosaic and demosaicing, which are not the denoiser's to repair): what the mean of very
+many shots would be. Nothing is shared with the noise in sdedit_models/mixture.py and
+cameras.py: this measures whether training on those is good enough.
 """
 
 import io
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from PIL import Image
-from scipy.ndimage import convolve, gaussian_filter
+from scipy.ndimage import convolve, convolve1d, gaussian_filter
 
 from .pictures import from_bytes, to_8_bit, to_bytes
 
-FULL_WELL = 30_000  # electrons at ISO 100
 READ_NOISE = 3  # electrons
 RAW_LEVELS = 4095
-LENS_BLUR = 0.7  # pixels, standard deviation
 BLACK_LEVEL = 256
-STRENGTHS = (800, 3200, 12800, 51200)  # ISO
 
 GREEN = np.array([[0, 1, 0], [1, 4, 1], [0, 1, 0]]) / 4
 RED_OR_BLUE = np.array([[1, 2, 1], [2, 4, 2], [1, 2, 1]]) / 4
@@ -49,12 +52,12 @@ class Development:
     subsampling: int
 
 
-def choose_development(rng):
+def choose_development(camera, rng):
     return Development(
         red=rng.uniform(1.6, 2.4),
         blue=rng.uniform(1.3, 2.0),
         contrast=rng.uniform(0.0, 0.6),
-        quality=int(rng.integers(80, 96)),
+        quality=int(rng.integers(*camera.qualities)),
         subsampling=int(rng.choice([0, 2])),
     )
 
@@ -77,11 +80,11 @@ def undo_tone_curve(y, contrast):
     return np.interp(y, tone_curve(x, contrast), x)
 
 
-def to_sensor(photo, development):
+def to_sensor(photo, camera, development):
     """Linear light as it falls on the sensor, 0..1 of what a pixel can hold."""
     linear = srgb_to_linear(undo_tone_curve(photo, development.contrast))
     balanced = linear / (development.red, 1, development.blue)
-    return gaussian_filter(balanced, (LENS_BLUR, LENS_BLUR, 0))
+    return gaussian_filter(balanced, (camera.lens_blur, camera.lens_blur, 0))
 
 
 def mosaic(sensor):
@@ -93,26 +96,49 @@ def mosaic(sensor):
     return (sensor * kept).sum(axis=2), kept
 
 
-def expose(light, iso, rng):
+def expose(light, camera, iso, rng):
     """What is read from a sensor under `light` (0..1 of a full pixel at this ISO)."""
-    full = FULL_WELL * 100 / iso
+    full = camera.full_well * 100 / iso
     electrons = rng.poisson(light * full) + rng.normal(0, READ_NOISE, light.shape)
     levels = np.rint(electrons / full * RAW_LEVELS)
     return np.clip(levels, -BLACK_LEVEL, RAW_LEVELS) / RAW_LEVELS
 
 
-def demosaic(raw, kept):
-    """Bilinear interpolation of each colour."""
-    planes = (raw[..., None] * kept).transpose(2, 0, 1)
+def interpolated(planes, kept):
+    """Bilinear interpolation of each colour, [h, w, 3]."""
+    known = (planes * kept).transpose(2, 0, 1)
     kernels = (RED_OR_BLUE, GREEN, RED_OR_BLUE)
     return np.stack(
-        [convolve(p, k, mode="mirror") for p, k in zip(planes, kernels)], axis=2
+        [convolve(p, k, mode="mirror") for p, k in zip(known, kernels)], axis=2
     )
 
 
-def develop(raw, kept, development):
+def bilinear(raw, kept):
+    return interpolated(raw[..., None], kept)
+
+
+def along_edges(raw, kept):
+    """Green from the direction in which it and the pixel's own colour change less, then
+    the differences to green, bilinearly (Hamilton and Adams 1997)."""
+    guesses, changes = [], []
+    for axis in (0, 1):
+        mean = convolve1d(raw, np.array([1, 0, 1]) / 2, axis, mode="mirror")
+        step = convolve1d(raw, np.array([1, 0, -1]), axis, mode="mirror")
+        bend = convolve1d(raw, np.array([-1, 0, 2, 0, -1]), axis, mode="mirror")
+        guesses.append(mean + bend / 4)
+        changes.append(np.abs(step) + np.abs(bend))
+    down, right = changes
+    guess = np.where(down < right, guesses[0], guesses[1])
+    guess = np.where(down == right, (guesses[0] + guesses[1]) / 2, guess)
+    green = np.where(kept[..., 1], raw, guess)
+    developed = interpolated((raw - green)[..., None], kept) + green[..., None]
+    developed[..., 1] = green
+    return developed
+
+
+def develop(raw, kept, camera, development):
     """From raw values to an 8-bit picture."""
-    linear = demosaic(raw, kept) * (development.red, 1, development.blue)
+    linear = camera.demosaic(raw, kept) * (development.red, 1, development.blue)
     bright = linear_to_srgb(np.clip(linear, 0, 1))
     return to_8_bit(tone_curve(bright, development.contrast).astype(np.float32))
 
@@ -124,11 +150,28 @@ def through_jpeg(picture, quality, subsampling):
     return from_bytes(np.asarray(Image.open(file)))
 
 
-def photograph(photo, iso, seed):
+@dataclass
+class Camera:
+    full_well: float  # electrons at ISO 100
+    lens_blur: float  # pixels, standard deviation
+    demosaic: Callable
+    qualities: tuple  # of JPEG, from, and less than
+
+
+COMPACT = Camera(30_000, 0.7, bilinear, (80, 96))
+FULL_FRAME = Camera(60_000, 1.0, along_edges, (95, 100))
+SHOTS = {
+    **{f"ISO {iso}": (COMPACT, iso) for iso in (800, 3200, 12800, 51200)},
+    **{f"full frame, ISO {iso}": (FULL_FRAME, iso) for iso in (1600, 3200, 6400)},
+}
+
+
+def photograph(photo, shot, seed):
     """(truth, noisy): the photo as the camera makes it, without and with noise."""
+    camera, iso = SHOTS[shot]
     rng = np.random.default_rng([iso, seed])
-    development = choose_development(rng)
-    light, kept = mosaic(to_sensor(photo.astype(np.float64), development))
-    truth = develop(light, kept, development)
-    noisy = develop(expose(light, iso, rng), kept, development)
+    development = choose_development(camera, rng)
+    light, kept = mosaic(to_sensor(photo.astype(np.float64), camera, development))
+    truth = develop(light, kept, camera, development)
+    noisy = develop(expose(light, camera, iso, rng), kept, camera, development)
     return truth, through_jpeg(noisy, development.quality, development.subsampling)

@@ -43,8 +43,8 @@ def white_case(photo, sigma, seed, eight_bit):
     return Case(photo, noisy, sigma, ".tif")
 
 
-def camera_case(photo, iso, seed):
-    clean, noisy = camera.photograph(photo, iso, seed)
+def camera_case(photo, shot, seed):
+    clean, noisy = camera.photograph(photo, shot, seed)
     sigma = 255 * float(np.sqrt(np.mean((noisy - clean) ** 2, dtype=np.float64)))
     return Case(clean, noisy, round(sigma, 2), ".png")
 
@@ -141,9 +141,8 @@ def denoise(photos, methods, sheets):
 
 def camera_noise(photos, methods, sheets):
     conditions = {}
-    for iso in camera.STRENGTHS:
-        cases = [camera_case(p, iso, seed) for seed, (_, p) in enumerate(photos)]
+    for shot in camera.SHOTS:
+        cases = [camera_case(p, shot, seed) for seed, (_, p) in enumerate(photos)]
         sigma = report.mean(case.sigma for case in cases)
-        column = f"ISO {iso} (σ {sigma:.1f})"
-        conditions[f"camera iso {iso}"] = column, cases
+        conditions[f"camera {shot}"] = f"{shot} (σ {sigma:.1f})", cases
     return run(conditions, methods, sheets, count_worse=True)

@@ -158,16 +158,16 @@ def print_correlated(args, photos, own):
 def print_camera(args, photos, own):
     def one(item):
         seed, photo = item
-        clean, noisy = (255 * x for x in camera.photograph(photo / 255, iso, seed))
+        clean, noisy = (255 * x for x in camera.photograph(photo / 255, shot, seed))
         return ask(args.tool, noisy)["sigma"] / rms(noisy - clean)
 
-    print("| camera, ISO | rms found / true: within 10 % | within 25 % | median "
+    print("| camera | rms found / true: within 10 % | within 25 % | median "
           "| lowest tenth below | highest tenth above |")
     print("| --- " * 6 + "|")
-    for iso in camera.STRENGTHS:
+    for shot in camera.SHOTS:
         ratios = for_all(args, one, photos)
         low, median, high = np.percentile(ratios, (10, 50, 90))
-        print(f"| {iso} | {within(ratios, 0.1)} | {within(ratios, 0.25)} "
+        print(f"| {shot} | {within(ratios, 0.1)} | {within(ratios, 0.25)} "
               f"| {median:.3f} | {low:.2f} | {high:.2f} |", flush=True)
 
 
