@@ -37,6 +37,7 @@ struct _SdeModel {
     gatomicrefcount n_refs;
     SdeBundle *bundle;
     SdeUnet *unet;
+    SdeNoiseNet *noise_net; /* NULL: the folder has none */
     SdeSchedule *schedule;
     SdeDenoiser *probe; /* never run: answers questions about sizes and memory */
     size_t n_parameters;
@@ -53,6 +54,7 @@ model_free(SdeModel *model)
 {
     sde_denoiser_free(model->probe);
     sde_unet_free(model->unet);
+    sde_noise_net_free(model->noise_net);
     sde_schedule_free(model->schedule);
     sde_bundle_free(model->bundle);
     g_strfreev(model->style_names);
@@ -107,6 +109,14 @@ model_build(SdeModel *model, GError **error)
     model->n_parameters = sde_weights_count_parameters(bundle->weights);
     model->dtype = g_strdup(sde_weights_peek_dtype(bundle->weights));
     g_clear_pointer(&bundle->weights, sde_weights_free); /* the network has its own */
+    if (bundle->noise_weights != NULL) {
+        model->noise_net = sde_noise_net_new(bundle->noise_weights, error);
+        if (model->noise_net == NULL) {
+            g_prefix_error_literal(error, "noise_level: ");
+            return false;
+        }
+        g_clear_pointer(&bundle->noise_weights, sde_weights_free);
+    }
     collect_styles(model);
     model->probe =
         sde_denoiser_new_unet(model->unet, bundle, model->schedule, NULL, 0, error);
@@ -488,6 +498,7 @@ session_init(Session *session, const SdeModel *model, const SdeRun *run, GError 
     task->memory_limit =
         run->memory_limit > 0 ? run->memory_limit : default_memory_limit();
     task->pool = new_pool(run);
+    task->noise_net = model->noise_net;
     task->denoiser = sde_denoiser_new_unet(model->unet, model->bundle, model->schedule,
                                            task->pool, task->memory_limit, error);
     session->span = (SdeSpan) {.begin = 0.0,
@@ -579,8 +590,8 @@ sde_restyle(SdeModel *model, const SdeImage *source, const SdeMask *mask,
 }
 
 bool
-sde_estimate_noise(const SdeImage *source, const SdeMask *mask, const SdeRun *run,
-                   SdeNoise *noise, GError **error)
+sde_estimate_noise(const SdeModel *model, const SdeImage *source, const SdeMask *mask,
+                   const SdeRun *run, SdeNoise *noise, GError **error)
 {
     g_autoptr(SdePool) pool = NULL;
     SdeNoiseLevel level;
@@ -594,7 +605,8 @@ sde_estimate_noise(const SdeImage *source, const SdeMask *mask, const SdeRun *ru
         return false;
     }
     pool = new_pool(run);
-    sde_noise_level_estimate(source, mask, pool, run->cancellable, &level);
+    sde_noise_level_estimate(source, mask, model != NULL ? model->noise_net : NULL,
+                             pool, run->cancellable, &level);
     if (g_cancellable_set_error_if_cancelled(run->cancellable, error)) {
         return false;
     }

@@ -210,10 +210,12 @@ bool sde_restyle(SdeModel *model, const SdeImage *source, const SdeMask *mask,
                  const SdeRestyleParams *params, const SdeRun *run, SdeImage *result,
                  GError **error);
 
-/* What sde_denoise assumes when noise_level is negative; an ordinary model (without
- * SDE_CAP_LEVEL_MAP) uses sigma alone. `noise` is written only on success. Nothing of
- * `run` counts but its threads and its cancellable. */
-bool sde_estimate_noise(const SdeImage *source, const SdeMask *mask, const SdeRun *run,
-                        SdeNoise *noise, GError **error);
+/* What sde_denoise assumes with this model when noise_level is negative; NULL: a model
+ * without a network for that. One without SDE_CAP_LEVEL_MAP uses sigma alone. `noise`
+ * is written only on success. Nothing of `run` counts but its threads and its
+ * cancellable. */
+bool sde_estimate_noise(const SdeModel *model, const SdeImage *source,
+                        const SdeMask *mask, const SdeRun *run, SdeNoise *noise,
+                        GError **error);
 
 G_END_DECLS

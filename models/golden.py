@@ -2,11 +2,12 @@
 """Write the golden cases of a model: what it must return, to the last digits.
 
     python3 models/golden.py models/default tests/golden/default_unet \\
-        tests/golden/default_denoiser
+        tests/golden/default_denoiser tests/golden/default_noise_net
 
 The first is about the network: two samples of different classes, fractional timesteps
 and level maps; one has a clean half. The second is about a picture with an angle per
-pixel and guidance: x_t in, x0 out. The tolerance is 16 times the difference between
+pixel and guidance: x_t in, x0 out. The third is about the noise network: a noisy picture
+in, a guess for every cell out. The tolerance is 16 times the difference between
 float32 and float64, at least 4e-6 of the largest value.
 """
 
@@ -20,7 +21,7 @@ import torch
 from safetensors.torch import save_file
 from torch.nn import functional as F
 
-from sdedit_models import folder, native
+from sdedit_models import folder, native, noise_net
 from sdedit_models.levels import NONE_CLASS, PATCH, filling, predict_v, timestep_of, x0_of
 
 HEIGHT, WIDTH = 24, 32  # of what the network sees; twice that in pixels
@@ -137,6 +138,38 @@ def write_denoiser_case(model, case):
     print(case.name, description["tolerance"]["x0"])
 
 
+def write_noise_case(model, case):
+    torch.set_num_threads(1)
+    net = noise_net.load(model)
+    x_t, angles = make_picture()
+    x = (x_t / angles.cos()).clamp(-1, 1)
+    with torch.inference_mode():
+        single, double = net(x), copy.deepcopy(net).double()(x.double())
+
+    case = Path(case)
+    case.mkdir(parents=True, exist_ok=True)
+    tensors = {"x": x.contiguous(), "out": single.contiguous()}
+    description = {
+        "case": case.name,
+        "kind": "noise_net",
+        "what": "the default model's noise network",
+        "reference": {"torch": torch.__version__, "device": "cpu",
+                      "compute_dtype": "float32"},
+        "how_to_check": "log_variance and log_spread of the cells of x",
+        "model": os.path.relpath(model, case.parent),
+        "params": {},
+        "tensors": {
+            name: {"role": "output" if name == "out" else "input",
+                   "shape": list(tensor.shape), "dtype": "float32"}
+            for name, tensor in tensors.items()
+        },
+        "tolerance": {"out": tolerance(single, double)},
+    }
+    (case / "case.json").write_text(json.dumps(description, indent=1) + "\n")
+    save_file(tensors, case / "tensors.safetensors")
+    print(case.name, description["tolerance"]["out"])
+
+
 def write_case(model, case):
     torch.set_num_threads(1)
     native.stop()  # PyTorch is the reference
@@ -182,10 +215,13 @@ def main():
     parser.add_argument("model", help="model folder")
     parser.add_argument("case", help="folder of the network's case")
     parser.add_argument("denoiser_case", nargs="?", help="folder of the picture's case")
+    parser.add_argument("noise_case", nargs="?", help="folder of the noise network's case")
     args = parser.parse_args()
     write_case(args.model, args.case)
     if args.denoiser_case:
         write_denoiser_case(args.model, args.denoiser_case)
+    if args.noise_case:
+        write_noise_case(args.model, args.noise_case)
 
 
 if __name__ == "__main__":

@@ -19,8 +19,10 @@ try:
     import export
     import golden
     import train
+    import train_noise
     from sdedit_models import (
-        folder, jpeg, levels, lines, masks, mixture, muon, native, pictures, unet,
+        cameras, folder, jpeg, levels, lines, masks, mixture, muon, native, noise_net,
+        pictures, unet,
         validation,
     )
     from sdedit_models.dice import Dice
@@ -151,6 +153,45 @@ class Batches(unittest.TestCase):
         matrices = torch.randn(2, 6, 20, generator=torch.Generator().manual_seed(0))
         values = torch.linalg.svdvals(muon.orthogonal(matrices))
         self.assertTrue(((values > 0.6) & (values < 1.3)).all(), values)
+
+
+class NoiseNet(unittest.TestCase):
+    def setUp(self):
+        scratch = tempfile.TemporaryDirectory()
+        self.addCleanup(scratch.cleanup)
+        self.path = Path(scratch.name)
+        make_photos(self.path / "photos", size=96)
+
+    def test_mosaics_keep_flat_colours_and_the_order_of_rows(self):
+        x = torch.tensor([0.2, 0.5, 0.8])[None, :, None, None].repeat(2, 1, 12, 16)
+        x[1] *= torch.linspace(0.5, 1, 12)[:, None]  # a ramp is linear: nothing is lost
+        for linear in (True, False):
+            y = cameras.demosaiced(x, torch.tensor(linear))
+            error = (y - x)[:, :, 2:-2, 2:-2].abs().max()
+            self.assertLess(float(error), 1e-6 if linear else 0.02)
+
+    def test_only_noise_is_noise(self):
+        """What has no noise has at most a file's error; other pictures have more."""
+        x = torch.rand(64, 3, 4, 4, generator=torch.Generator().manual_seed(0))
+        x = torch.nn.functional.interpolate(x, size=(48, 48), mode="bicubic").clamp(0, 1)
+        truth, y = cameras.photographed(x, Dice(3))
+        error = ((y - truth) * 255).square().mean(dim=(1, 2, 3)).sqrt()
+        self.assertLess(float(error.min()), 0.6)
+        self.assertGreater(float(error.max()), 15)
+        self.assertTrue(((y >= 0) & (y <= 1)).all())
+
+    def test_training_teaches_and_goes_on(self):
+        args = train_noise.parse_args([
+            str(self.path), "--photos", str(self.path / "photos"), "--cache",
+            str(self.path / "photos.u8"), "--minutes", "0.1", "--batch", "4", "--crop", "48",
+        ])
+        losses = train_noise.train(args)
+        self.assertLess(np.mean(losses[-5:]), 0.7 * np.mean(losses[:5]))
+        first = noise_net.load(self.path)
+        self.assertTrue(torch.equal(
+            train_noise.start_net(args).conv_in.weight, first.conv_in.weight))
+        out = first(torch.zeros(1, 3, 16, 24))
+        self.assertEqual(out.shape, (1, 2, 2, 3))
 
 
 class Native(unittest.TestCase):

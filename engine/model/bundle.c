@@ -146,6 +146,20 @@ open_weights(const char *folder, GError **error)
     return NULL;
 }
 
+/* A folder without it is none the worse. */
+static bool
+open_noise_weights(SdeBundle *bundle, GError **error)
+{
+    g_autofree char *path =
+        g_build_filename(bundle->folder, "noise_level", "model.safetensors", NULL);
+
+    if (!g_file_test(path, G_FILE_TEST_EXISTS)) {
+        return true;
+    }
+    bundle->noise_weights = sde_weights_open(path, error);
+    return bundle->noise_weights != NULL;
+}
+
 static bool
 load_scheduler(const char *folder, SdeSchedulerConfig *config, GError **error)
 {
@@ -407,7 +421,7 @@ load_parts(SdeBundle *bundle, GError **error)
         return false;
     }
     bundle->weights = open_weights(unet_folder, error);
-    return bundle->weights != NULL;
+    return bundle->weights != NULL && open_noise_weights(bundle, error);
 }
 
 bool
@@ -456,6 +470,7 @@ sde_bundle_free(SdeBundle *bundle)
         return;
     }
     sde_weights_free(bundle->weights);
+    sde_weights_free(bundle->noise_weights);
     sde_scheduler_config_clear(&bundle->scheduler);
     g_strfreev(bundle->class_names);
     g_free(bundle->name);

@@ -294,8 +294,8 @@ find_level(Run *run, const SdeMask *mask, const SdeSpan *span, GError **error)
     if (run->params->noise_level >= 0.0) {
         sde_noise_level_init(&run->level, run->params->noise_level);
     } else {
-        sde_noise_level_estimate(run->source, mask, run->task->pool, cancellable,
-                                 &run->level);
+        sde_noise_level_estimate(run->source, mask, run->task->noise_net,
+                                 run->task->pool, cancellable, &run->level);
     }
     run->per_pixel = denoiser->level_map && !sde_noise_level_is_uniform(&run->level);
     run->reach = (float) (NOISE_REACH / 255.0 * sde_noise_level_highest(&run->level));

@@ -21,6 +21,7 @@
 
 #include "task/noise-blocks.h"
 #include "task/noise-octaves.h"
+#include "task/noise-sample.h"
 
 #define SHARE      0.01 /* of the blocks: chosen as the smoothest */
 #define MIN_CHOSEN 40   /* blocks, where there are four times as many */
@@ -366,23 +367,19 @@ fit_white(const Ranking *ranking, SdeNoiseLevel *level)
     line_finish(&line, ranking->channel, level);
 }
 
-/* Between what the finest patterns show and the sum of the octaves. Every block counts
- * the same: the line is a rough one, and must be right on average. */
+/* Every cell or block counts the same: the line is a rough one, and must be right on
+ * average. */
 static void
-fit_octaves(const SdeNoiseOctaves *sum, double evenness, int channel,
-            SdeNoiseLevel *level)
+fit_bins(const SdeNoiseOctaves *sum, int channel, SdeNoiseLevel *level)
 {
-    double finest = level->offset[channel], mean = 0.0;
     Line line = {0};
+    double mean = 0.0;
     int n = 0;
 
     for (int i = 0; i < SDE_NOISE_BINS; i++) {
         if (sum->n[i] > 0) {
-            double excess = MAX(sum->variance[i] / finest, 1.0);
-            double variance = finest * pow(excess, evenness);
-
-            line_add(&line, sum->n[i], sum->value[i], variance);
-            mean += sum->n[i] * variance;
+            line_add(&line, sum->n[i], sum->value[i], sum->variance[i]);
+            mean += sum->n[i] * sum->variance[i];
             n += sum->n[i];
         }
     }
@@ -390,6 +387,22 @@ fit_octaves(const SdeNoiseOctaves *sum, double evenness, int channel,
         set_channel(level, channel, sqrt(mean / n));
         line_finish(&line, channel, level);
     }
+}
+
+/* Between what the finest patterns show and the sum of the octaves. */
+static void
+fit_octaves(const SdeNoiseOctaves *sum, double evenness, int channel,
+            SdeNoiseLevel *level)
+{
+    double finest = level->offset[channel];
+    SdeNoiseOctaves between = *sum;
+
+    for (int i = 0; i < SDE_NOISE_BINS; i++) {
+        double excess = MAX(sum->variance[i] / finest, 1.0);
+
+        between.variance[i] = finest * pow(excess, evenness);
+    }
+    fit_bins(&between, channel, level);
 }
 
 /* Mean variance of a channel over the photo, as the line says. */
@@ -542,62 +555,104 @@ scale_channel(SdeNoiseLevel *level, int c, double gain)
     level->highest[c] *= sqrt(gain);
 }
 
-static void
-judge(const SdeNoiseSurvey surveys[SDE_NOISE_SCALES], const Ranking rankings[3],
-      SdeNoiseLevel *level)
+/* What one estimate works with. */
+typedef struct {
+    const SdeImage *source;
+    const SdeMask *mask;
+    const SdeNoiseNet *net; /* nullable */
+    SdePool *pool;
+    GCancellable *cancellable;
+    SdeNoiseSurvey surveys[SDE_NOISE_SCALES];
+    Ranking rankings[3];
+} Estimate;
+
+/* Of noise that is not white. The network knows it when it sees it; statistics have to
+ * be careful. False: it is texture. */
+static bool
+judge_correlated(const Estimate *estimate, const bool correlated[3],
+                 SdeNoiseLevel *level)
 {
     SdeNoiseOctaves sums[3];
-    bool correlated[3] = {false};
-    double evenness, gain = 1.0, sum = 0.0;
-    int n = 0;
+    double evenness;
 
-    for (int c = 0; c < 3; c++) {
-        Answer whole = ask(rankings + c, &everything, 1);
-
-        set_channel(level, c, sqrt(MAX(whole.variance, 0.0)));
-        correlated[c] = may_be_correlated(&whole, surveys + 1, c);
-        n += whole.variance > 0.0;
+    if (estimate->net != NULL &&
+        sde_noise_sample(estimate->net, estimate->source, estimate->mask,
+                         estimate->pool, estimate->cancellable, sums)) {
+        for (int c = 0; c < 3; c++) {
+            fit_bins(sums, c, level);
+        }
+        return true;
     }
-    evenness = sde_noise_octaves_sum(surveys, correlated, sums);
-    level->is_correlated = evenness > 0.0;
+    evenness = sde_noise_octaves_sum(estimate->surveys, correlated, sums);
     for (int c = 0; c < 3; c++) {
         if (correlated[c] && evenness > 0.0) {
             fit_octaves(sums + c, evenness, c, level);
         } else if (level->offset[c] > 0.0) {
-            fit_white(rankings + c, level);
+            fit_white(estimate->rankings + c, level);
+        }
+    }
+    return evenness > 0.0;
+}
+
+static void
+judge(const Estimate *estimate, SdeNoiseLevel *level)
+{
+    bool correlated[3] = {false};
+    double gain = 1.0, sum = 0.0;
+    int n = 0;
+
+    for (int c = 0; c < 3; c++) {
+        Answer whole = ask(estimate->rankings + c, &everything, 1);
+
+        set_channel(level, c, sqrt(MAX(whole.variance, 0.0)));
+        correlated[c] = may_be_correlated(&whole, estimate->surveys + 1, c);
+        n += whole.variance > 0.0;
+    }
+    if (correlated[0] || correlated[1] || correlated[2]) {
+        level->is_correlated = judge_correlated(estimate, correlated, level);
+    } else {
+        for (int c = 0; c < 3; c++) {
+            if (level->offset[c] > 0.0) {
+                fit_white(estimate->rankings + c, level);
+            }
         }
     }
     if (!level->is_correlated && n == 3) {
-        gain = find_gains(rankings, level);
+        gain = find_gains(estimate->rankings, level);
     }
     for (int c = 0; c < 3; c++) {
         scale_channel(level, c, gain);
-        sum += expected_variance(rankings + c, level);
+        sum += expected_variance(estimate->rankings + c, level);
     }
     level->sigma = n > 0 ? sqrt(sum / n) : 0.0;
 }
 
 void
-sde_noise_level_estimate(const SdeImage *source, const SdeMask *mask, SdePool *pool,
+sde_noise_level_estimate(const SdeImage *source, const SdeMask *mask,
+                         const SdeNoiseNet *net, SdePool *pool,
                          GCancellable *cancellable, SdeNoiseLevel *level)
 {
-    SdeNoiseSurvey surveys[SDE_NOISE_SCALES];
-    Ranking rankings[3];
+    Estimate estimate = {.source = source,
+                         .mask = mask,
+                         .net = net,
+                         .pool = pool,
+                         .cancellable = cancellable};
 
     sde_noise_level_init(level, 0.0);
     for (int i = 0; i < SDE_NOISE_SCALES; i++) {
-        sde_noise_survey_init(surveys + i, source, mask, 1 << i, pool, cancellable);
+        sde_noise_survey_init(estimate.surveys + i, source, mask, 1 << i, pool,
+                              cancellable);
     }
     for (int c = 0; c < 3; c++) {
-        ranking_init(rankings + c, surveys, c);
+        ranking_init(estimate.rankings + c, estimate.surveys, c);
     }
     if (!g_cancellable_is_cancelled(cancellable)) {
-        judge(surveys, rankings, level);
+        judge(&estimate, level);
     }
     for (int c = 0; c < 3; c++) {
-        g_free(rankings[c].order);
+        g_free(estimate.rankings[c].order);
     }
     for (int i = 0; i < SDE_NOISE_SCALES; i++) {
-        sde_noise_survey_clear(surveys + i);
+        sde_noise_survey_clear(estimate.surveys + i);
     }
 }

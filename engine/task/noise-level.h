@@ -19,10 +19,11 @@ typedef struct {
 } SdeNoiseLevel;
 
 /* Where mask is given only around what it selects. Pictures smaller than one block have
- * no estimate: sigma 0; neither has a cancelled call. */
+ * no estimate: sigma 0; neither has a cancelled call. `net` is asked about noise that
+ * is not white; NULL: statistics alone. */
 void sde_noise_level_estimate(const SdeImage *source, const SdeMask *mask,
-                              SdePool *pool, GCancellable *cancellable,
-                              SdeNoiseLevel *level);
+                              const SdeNoiseNet *net, SdePool *pool,
+                              GCancellable *cancellable, SdeNoiseLevel *level);
 /* The same level everywhere. */
 void sde_noise_level_init(SdeNoiseLevel *level, double sigma);
 /* Of one channel where gains are 1. */

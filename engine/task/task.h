@@ -5,6 +5,7 @@
 #include "base/arena.h"
 #include "base/parallel.h"
 #include "base/span.h"
+#include "nn/noise-net.h"
 #include "sample/denoiser.h"
 #include "sde.h"
 
@@ -16,7 +17,8 @@ typedef struct {
  * that whoever reports progress can tell "step of n_steps" truthfully. */
 typedef struct {
     SdeDenoiser *denoiser;
-    SdePool *pool; /* nullable */
+    const SdeNoiseNet *noise_net; /* nullable */
+    SdePool *pool;                /* nullable */
     uint64_t seed;
     size_t memory_limit; /* bytes, for everything the task and its denoiser hold */
     int pass, n_passes;

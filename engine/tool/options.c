@@ -207,6 +207,9 @@ static void
 add_noise_options(GOptionContext *context, Raw *raw)
 {
     const GOptionEntry entries[] = {
+        {"model", 0, 0, G_OPTION_ARG_FILENAME, &raw->model,
+         "Model that is to remove the noise (default: the one that comes along)",
+         "DIR"},
         {"mask", 0, 0, G_OPTION_ARG_FILENAME, &raw->mask, "Only where this is white",
          "FILE"},
         {"threads", 0, 0, G_OPTION_ARG_INT, &raw->threads,

@@ -264,8 +264,12 @@ measure_noise(const SdeOptions *options, GCancellable *cancellable, GError **err
         job = {.run = {.n_threads = options->n_threads, .cancellable = cancellable}};
     SdeNoise noise;
 
-    if (!job_load_pictures(&job, options, error) ||
-        !sde_estimate_noise(&job.picture->image,
+    if (!job_load_pictures(&job, options, error)) {
+        return false;
+    }
+    job.model = load_model(options, cancellable, error);
+    if (job.model == NULL ||
+        !sde_estimate_noise(job.model, &job.picture->image,
                             job.mask.levels != NULL ? &job.mask : NULL, &job.run,
                             &noise, error)) {
         return false;

@@ -67,6 +67,7 @@ JsonObject *sde_golden_case_peek_object(JsonObject *object, const char *name);
 
 bool sde_golden_run_scheduler(SdeGoldenCase *golden, GError **error);
 bool sde_golden_run_repaint_scheduler(SdeGoldenCase *golden, GError **error);
+bool sde_golden_run_noise_net(SdeGoldenCase *golden, GError **error);
 bool sde_golden_run_denoiser(SdeGoldenCase *golden, GError **error);
 bool sde_golden_run_unet2d(SdeGoldenCase *golden, GError **error);
 bool sde_golden_run_pixel(SdeGoldenCase *golden, GError **error);

@@ -19,6 +19,7 @@ static const Kind kinds[] = {
     {"repaint_scheduler", sde_golden_run_repaint_scheduler},
     {"unet2d", sde_golden_run_unet2d},
     {"denoiser", sde_golden_run_denoiser},
+    {"noise_net", sde_golden_run_noise_net},
     {"pixel", sde_golden_run_pixel},
     {"pixel_pipeline", sde_golden_run_pixel_pipeline},
 };

@@ -314,7 +314,7 @@ test_the_level_that_was_used_is_told(Fixture *fixture, const void *level_map)
     add_noise(&fixture->source, 20.0f, 20.0f);
     fixture->params.noise_level = -1.0;
     run_well(fixture, NULL);
-    sde_estimate_noise(&fixture->source, NULL, NULL, &alone, &error);
+    sde_estimate_noise(NULL, &fixture->source, NULL, NULL, &alone, &error);
     g_assert_no_error(error);
     assert_near(noise.sigma, alone.sigma, 0.0);
     assert_near(noise.sigma, 20.0, 2.0);

@@ -61,7 +61,7 @@ estimate(const SdeImage *image, const SdeMask *mask)
     GError *error = NULL;
     SdeNoise noise;
 
-    sde_estimate_noise(image, mask, NULL, &noise, &error);
+    sde_estimate_noise(NULL, image, mask, NULL, &noise, &error);
     g_assert_no_error(error);
     return noise.sigma;
 }
@@ -100,7 +100,7 @@ test_level_follows_brightness(void)
     double dark, bright;
 
     add_noise(&image, 20.0f, 0.1f, 1.0f);
-    sde_noise_level_estimate(&image, NULL, NULL, NULL, &level);
+    sde_noise_level_estimate(&image, NULL, NULL, NULL, NULL, &level);
     dark = sde_noise_level_at(&level, 0, 0, (float[]) {0.3f, 0.3f, 0.3f});
     bright = sde_noise_level_at(&level, 0, 0, (float[]) {0.7f, 0.7f, 0.7f});
     assert_near(dark, 20.0 * sqrt(0.4), 0.1 * dark);
@@ -169,8 +169,8 @@ test_threads_do_not_show(void)
     SdeNoiseLevel one, three;
 
     add_noise(&image, 12.0f, 1.0f, 0.0f);
-    sde_noise_level_estimate(&image, NULL, NULL, NULL, &one);
-    sde_noise_level_estimate(&image, NULL, pool, NULL, &three);
+    sde_noise_level_estimate(&image, NULL, NULL, NULL, NULL, &one);
+    sde_noise_level_estimate(&image, NULL, NULL, pool, NULL, &three);
     g_assert_cmpmem(&one, sizeof(one), &three, sizeof(three));
     g_free(image.pixels);
 }
@@ -186,7 +186,7 @@ test_channels_are_told_apart(void)
         image.pixels[3 * i] =
             clean.pixels[3 * i] + 0.25f * (image.pixels[3 * i] - clean.pixels[3 * i]);
     }
-    sde_noise_level_estimate(&image, NULL, NULL, NULL, &level);
+    sde_noise_level_estimate(&image, NULL, NULL, NULL, NULL, &level);
     assert_near(sde_noise_level_of_channel(&level, 0, 0.5), 5.0, 0.5);
     assert_near(sde_noise_level_of_channel(&level, 1, 0.5), 20.0, 2.0);
     assert_near(sde_noise_level_of_channel(&level, 2, 0.5), 20.0, 2.0);
@@ -225,7 +225,7 @@ test_correlated_noise_is_known_and_not_taken_for_little(void)
         SdeNoiseLevel level;
 
         add_correlated_noise(&image, sigmas[i], 1.0f, 0.0f);
-        sde_noise_level_estimate(&image, NULL, NULL, NULL, &level);
+        sde_noise_level_estimate(&image, NULL, NULL, NULL, NULL, &level);
         g_test_message("correlated, sigma %g read as %g", sigma, level.sigma);
         g_assert_true(level.is_correlated);
         assert_near(level.sigma, sigma, CORRELATED_TOLERANCE * sigma);
@@ -242,7 +242,7 @@ test_correlated_noise_follows_brightness(void)
     double dark, bright;
 
     add_correlated_noise(&image, 20.0f, 1.0f, -0.9f);
-    sde_noise_level_estimate(&image, NULL, NULL, NULL, &level);
+    sde_noise_level_estimate(&image, NULL, NULL, NULL, NULL, &level);
     g_assert_true(level.is_correlated);
     dark = sde_noise_level_of_channel(&level, 0, 0.35);
     bright = sde_noise_level_of_channel(&level, 0, 0.65);
@@ -270,7 +270,7 @@ test_texture_everywhere_is_not_taken_for_noise(void)
         image.pixels[i] =
             even.pixels[i] + expf(0.5f * strength[y * N_PATCHES + x]) * texture;
     }
-    sde_noise_level_estimate(&image, NULL, NULL, NULL, &level);
+    sde_noise_level_estimate(&image, NULL, NULL, NULL, NULL, &level);
     g_test_message("texture of 15 read as noise of %g", level.sigma);
     g_assert_cmpfloat(level.sigma, <, 5.0);
     g_free(image.pixels);
@@ -287,7 +287,7 @@ test_white_noise_is_called_white(void)
         SdeNoiseLevel level;
 
         add_noise(&image, sigmas[i], 1.0f, 0.0f);
-        sde_noise_level_estimate(&image, NULL, NULL, NULL, &level);
+        sde_noise_level_estimate(&image, NULL, NULL, NULL, NULL, &level);
         g_assert_false(level.is_correlated);
         assert_near(level.lowest_gain, 1.0, 0.0);
         assert_near(level.highest_gain, 1.0, 0.0);
@@ -308,7 +308,7 @@ test_noise_may_differ_from_place_to_place(void)
         memcpy(image.pixels + (size_t) y * image.stride,
                weak.pixels + (size_t) y * weak.stride, SIDE * sizeof(float));
     }
-    sde_noise_level_estimate(&image, NULL, NULL, NULL, &level);
+    sde_noise_level_estimate(&image, NULL, NULL, NULL, NULL, &level);
     assert_near(sde_noise_level_at(&level, 20, SIDE / 2, grey), 8.0, 1.2);
     assert_near(sde_noise_level_at(&level, SIDE - 20, SIDE / 2, grey), 24.0, 3.0);
     g_assert_cmpfloat(sde_noise_level_highest(&level), >=,
@@ -354,7 +354,7 @@ test_what_is_not_a_number_is_refused(void)
     g_autoptr(GError) error = NULL;
 
     image.pixels[3 * 1000] = NAN;
-    g_assert_false(sde_estimate_noise(&image, NULL, NULL, &noise, &error));
+    g_assert_false(sde_estimate_noise(NULL, &image, NULL, NULL, &noise, &error));
     g_assert_error(error, SDE_ERROR, SDE_ERROR_NUMERIC);
     g_assert_cmpfloat(noise.sigma, ==, -7.0);
     g_free(image.pixels);
@@ -370,7 +370,7 @@ test_a_cancelled_estimate_says_so(void)
     g_autoptr(GError) error = NULL;
 
     g_cancellable_cancel(cancellable);
-    g_assert_false(sde_estimate_noise(&image, NULL, &run, &noise, &error));
+    g_assert_false(sde_estimate_noise(NULL, &image, NULL, &run, &noise, &error));
     g_assert_error(error, G_IO_ERROR, G_IO_ERROR_CANCELLED);
     g_assert_cmpfloat(noise.sigma, ==, -7.0);
     g_free(image.pixels);
