@@ -378,7 +378,8 @@ check_inpaint(const SdeInpaintParams *params, GError **error)
 static bool
 check_denoise(const SdeDenoiseParams *params, GError **error)
 {
-    return (params->noise_level < 0.0 ||
+    return check_range("number of steps", params->n_steps, 1, MAX_STEPS, error) &&
+           (params->noise_level < 0.0 ||
             check_range("noise level", params->noise_level, 0, 255, error)) &&
            check_range("strength", params->strength, 0, 1, error) &&
            check_range("luminance", params->luminance, 0, 1, error) &&

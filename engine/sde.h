@@ -163,6 +163,8 @@ typedef struct {
 } SdeNoise;
 
 typedef struct {
+    int n_steps; /* network evaluations per pixel, 1..1000: one gives the mean of what
+                  * the photo may have been, two or three more of its detail */
     double noise_level;      /* sigma in 8-bit units, 0..255; negative: estimate */
     double strength;         /* 0..1: 0 returns the source bit for bit, 1 removes all */
     double luminance, color; /* 0..1: share of the strength on Y' and on Cb, Cr */
@@ -172,7 +174,7 @@ typedef struct {
         *used; /* nullable: the noise that was assumed is written here on success */
 } SdeDenoiseParams;
 #define SDE_DENOISE_PARAMS_INIT \
-    {.noise_level = -1, .strength = 1, .luminance = 1, .color = 1}
+    {.n_steps = 1, .noise_level = -1, .strength = 1, .luminance = 1, .color = 1}
 
 typedef struct {
     SdeSampling sampling;

@@ -5,8 +5,8 @@
 #include "intl.h"
 #include "procedure.h"
 
-static const char *const main_arguments[] = {"noise-level", "strength",   "luminance",
-                                             "color",       "keep-grain", NULL};
+static const char *const main_arguments[] = {
+    "noise-level", "strength", "luminance", "color", "keep-grain", "steps", NULL};
 static const char *const further_arguments[] = {
     "tile-size", "tile-overlap", "source", "model", "threads", "memory", NULL};
 
@@ -27,6 +27,10 @@ add_arguments(GimpProcedure *procedure)
     sde_arguments_add_share(procedure, "keep-grain", _("_Keep grain"),
                             _("Part of the fine grain in brightness that is put back"),
                             0);
+    sde_arguments_add_int(procedure, "steps", _("Ste_ps"),
+                          _("How often the network looks at each pixel: one is fast, "
+                            "two or three bring out finer detail"),
+                          1, 20, 1);
     sde_arguments_add_tiles(procedure);
 }
 
@@ -38,7 +42,8 @@ read_arguments(GimpProcedureConfig *config, SdeJob *job)
     *params = (SdeDenoiseParams) SDE_DENOISE_PARAMS_INIT;
     g_object_get(config, "noise-level", &params->noise_level, "strength",
                  &params->strength, "luminance", &params->luminance, "color",
-                 &params->color, "keep-grain", &params->keep_grain, NULL);
+                 &params->color, "keep-grain", &params->keep_grain, "steps",
+                 &params->n_steps, NULL);
     sde_arguments_read_tiles(config, &params->tile_size, &params->tile_overlap);
     if (params->noise_level <= 0) {
         params->noise_level = -1; /* the engine's way to say "estimate" */

@@ -1,7 +1,8 @@
 /* Noise removal is one evaluation: at the angle that matches the photo's noise, D is
  * the mean of all clean photos that could have become this one (MMSE). The level is
  * given, or estimated; then it follows colour and place where the model takes a level
- * per pixel.
+ * per pixel. Further evaluations each look at the picture with less of its own noise
+ * (DDIM without fresh noise) and find detail that the mean has lost.
  *
  * A clean photo lies in 0..1, and noise takes its float values some deviations beyond.
  * The model sees them as far as that, and the change it makes is added to the picture
@@ -21,6 +22,7 @@
 /* Pixels: a pixel is noisy, so its colour is the mean of 5 × 5. */
 #define LEVEL_RADIUS 2
 #define NOISE_REACH  4.0 /* deviations: beyond, a value out of range is no noise */
+#define LAST_SHARE   0.3 /* of the noise, which the last of several evaluations sees */
 
 typedef struct {
     const SdeTask *task;
@@ -29,10 +31,13 @@ typedef struct {
     SdeRect rect;                    /* of the picture */
     int padded_width, padded_height; /* of the work area */
     SdeNoiseLevel level;
-    bool per_pixel;         /* angle follows brightness and place */
-    double lowest_theta;    /* that the model knows */
-    float reach;            /* of noise, beyond 0..1 */
-    float *d;               /* padded × 3 */
+    bool per_pixel;      /* angle follows brightness and place */
+    double lowest_theta; /* that the model knows */
+    float reach;         /* of noise, beyond 0..1 */
+    double share;        /* of the noise that is left */
+    float *d;            /* padded × 3 */
+    float
+        *y; /* padded × 3, -1..1: with that share of the noise; NULL: one evaluation */
     float *levels;          /* padded; NULL: the whole picture */
     float *grain, *scratch; /* rect; NULL without keep_grain */
     float *colors;          /* of a window and LEVEL_RADIUS around it */
@@ -42,7 +47,7 @@ typedef struct {
 static double
 theta_of_sigma(const Run *run, double sigma)
 {
-    return MAX(atan(2.0 * sigma / 255.0), run->lowest_theta);
+    return MAX(atan(2.0 * run->share * sigma / 255.0), run->lowest_theta);
 }
 
 /* ---- what a tile sees -------------------------------------------------------------
@@ -121,6 +126,23 @@ seen_value(const Run *run, float value)
     return CLAMP(value, -run->reach, 1.0f + run->reach);
 }
 
+/* Pixel (x, y) of the work area in the photo itself, -1..1. */
+static void
+read_photo(const Run *run, int x, int y, float out[3])
+{
+    const float *pixel = source_pixel(run, x, y);
+
+    for (int c = 0; c < 3; c++) {
+        out[c] = 2.0f * seen_value(run, pixel[c]) - 1.0f;
+    }
+}
+
+static size_t
+area_index(const Run *run, int x, int y)
+{
+    return 3 * ((size_t) y * (size_t) run->padded_width + (size_t) x);
+}
+
 /* x = cos(theta) y: the photo y = x0 + n, with tan(theta) the deviation of n. */
 static void
 fetch_window(SdeRect window, float *x, float *theta, float *mean, void *data)
@@ -133,11 +155,52 @@ fetch_window(SdeRect window, float *x, float *theta, float *mean, void *data)
     }
     for (int i = 0; i < window.height; i++) {
         for (int j = 0; j < window.width; j++, x += 3) {
-            const float *pixel = source_pixel(run, window.x + j, window.y + i);
             float keep = theta != NULL ? cosf(*theta++) : uniform;
 
+            if (run->y != NULL) {
+                memcpy(x, run->y + area_index(run, window.x + j, window.y + i),
+                       3 * sizeof(float));
+            } else {
+                read_photo(run, window.x + j, window.y + i, x);
+            }
             for (int c = 0; c < 3; c++) {
-                x[c] = keep * (2.0f * seen_value(run, pixel[c]) - 1.0f);
+                x[c] *= keep;
+            }
+        }
+    }
+}
+
+/* ---- several evaluations ----------------------------------------------------------
+ */
+
+/* Of the noise, that evaluation i of n sees: evenly in its log from 1 to LAST_SHARE. */
+static double
+share_at(int i, int n)
+{
+    return n > 1 ? pow(LAST_SHARE, (double) i / (n - 1)) : 1.0;
+}
+
+static void
+load_photo(const Run *run)
+{
+    for (int y = 0; y < run->padded_height; y++) {
+        for (int x = 0; x < run->padded_width; x++) {
+            read_photo(run, x, y, run->y + area_index(run, x, y));
+        }
+    }
+}
+
+/* y = d + (what is kept of) the noise y - d. Where nothing is selected there is no D.
+ */
+static void
+take_noise(const Run *run, float kept)
+{
+    size_t n = (size_t) run->padded_width * (size_t) run->padded_height;
+
+    for (size_t i = 0; i < n; i++) {
+        for (size_t c = 3 * i; c < 3 * i + 3; c++) {
+            if (run->levels == NULL || run->levels[i] > 0.0f) {
+                run->y[c] = run->d[c] + kept * (run->y[c] - run->d[c]);
             }
         }
     }
@@ -150,7 +213,7 @@ fetch_window(SdeRect window, float *x, float *theta, float *mean, void *data)
 static void
 read_change(const Run *run, int x, int y, float change[3])
 {
-    size_t at = 3 * ((size_t) y * (size_t) run->padded_width + (size_t) x);
+    size_t at = area_index(run, x, y);
     const float *pixel = source_pixel(run, x, y);
 
     for (int c = 0; c < 3; c++) {
@@ -224,6 +287,8 @@ run_alloc(Run *run, bool masked, SdeArena *arena)
     size_t inside = (size_t) run->rect.width * (size_t) run->rect.height;
 
     run->d = sde_arena_alloc(arena, 3 * count_pixels(run));
+    run->y =
+        run->params->n_steps > 1 ? sde_arena_alloc(arena, 3 * count_pixels(run)) : NULL;
     run->levels = masked ? sde_arena_alloc(arena, count_pixels(run)) : NULL;
     if (run->params->keep_grain > 0.0) {
         run->grain = sde_arena_alloc(arena, inside);
@@ -259,6 +324,23 @@ load_levels(Run *run, const SdeMask *mask)
     }
 }
 
+/* D of what is left of the noise. */
+static bool
+evaluate_once(Run *run, SdeTiles *tiles, SdeTask *task, const SdeSpan *span,
+              GError **error)
+{
+    double sigma =
+        run->per_pixel ? sde_noise_level_highest(&run->level) : run->level.sigma;
+    SdeTilesInput input = {.fetch = fetch_window,
+                           .data = run,
+                           .has_theta = run->per_pixel,
+                           .theta_max = (float) theta_of_sigma(run, sigma),
+                           .classes = {.label = -1},
+                           .guidance = 1.0};
+
+    return sde_tiles_denoise(tiles, task, &input, run->d, span, error);
+}
+
 static bool
 evaluate(Run *run, SdeTask *task, SdeTiles *tiles, const SdeSpan *span, GError **error)
 {
@@ -266,23 +348,29 @@ evaluate(Run *run, SdeTask *task, SdeTiles *tiles, const SdeSpan *span, GError *
     size_t rim = 2 * (size_t) LEVEL_RADIUS;
     g_autofree float *colors = g_new(float, 3 * ((size_t) window.width + rim) *
                                                 ((size_t) window.height + rim));
-    SdeTilesInput input = {.fetch = fetch_window,
-                           .data = run,
-                           .has_theta = run->per_pixel,
-                           .theta_max = (float) theta_of_sigma(
-                               run, run->per_pixel
-                                        ? sde_noise_level_highest(&run->level)
-                                        : run->level.sigma),
-                           .classes = {.label = -1},
-                           .guidance = 1.0};
+    int n = run->params->n_steps;
 
     run->colors = colors;
     if (run->levels != NULL) {
         sde_tiles_select(tiles, run->levels);
     }
-    task->n_passes = 1;
-    task->pass = 1;
-    return sde_tiles_denoise(tiles, task, &input, run->d, span, error);
+    if (run->y != NULL) {
+        load_photo(run);
+    }
+    task->n_passes = n;
+    for (int i = 0; i < n; i++) {
+        SdeSpan part = sde_span_part(span, i, n);
+
+        task->pass = i + 1;
+        run->share = share_at(i, n);
+        if (i > 0) {
+            take_noise(run, (float) (run->share / share_at(i - 1, n)));
+        }
+        if (!evaluate_once(run, tiles, task, span != NULL ? &part : NULL, error)) {
+            return false;
+        }
+    }
+    return true;
 }
 
 static bool
@@ -321,7 +409,7 @@ sde_denoise_run(SdeTask *task, const SdeImage *source, const SdeMask *mask,
                 const SdeDenoiseParams *params, SdeImage *result, const SdeSpan *span,
                 GError **error)
 {
-    Run run = {.task = task, .source = source, .params = params};
+    Run run = {.task = task, .source = source, .params = params, .share = 1.0};
     g_autoptr(SdeTiles) tiles = NULL;
     g_autoptr(SdeArena) arena = NULL;
     size_t bytes;

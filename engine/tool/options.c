@@ -107,14 +107,17 @@ add_run_options(GOptionContext *context, Raw *raw)
     g_option_context_add_main_entries(context, entries, NULL);
 }
 
-/* denoise takes the sampled tasks' options too, so that a script can share them: its
- * one evaluation has no use for them. */
+/* denoise takes the sampled tasks' options too, so that a script can share them: it has
+ * no use for any but --steps. */
 static void
 add_sampling_options(GOptionContext *context, Raw *raw)
 {
     const GOptionEntry entries[] = {
         {"steps", 0, 0, G_OPTION_ARG_INT, &raw->steps,
-         "Network evaluations (default: what suits the model; denoise makes one)", "N"},
+         "Network evaluations (default: what suits the model; denoise: 1, and 2 or 3 "
+         "give "
+         "finer detail)",
+         "N"},
         {"sampler", 0, 0, G_OPTION_ARG_STRING, &raw->sampler,
          "ddim (default), ddpm, dpmpp-2m, euler, euler-ancestral or lcm", "NAME"},
         {"eta", 0, 0, G_OPTION_ARG_DOUBLE, &raw->eta,
@@ -444,7 +447,8 @@ read_tasks(const Raw *raw, SdeOptions *options, GError **error)
     options->restyle.invert = raw->invert;
     options->restyle.mix = options->second_style != NULL ? raw->mix : 0.0;
     *denoise =
-        (SdeDenoiseParams) {.strength = is_given(raw->strength) ? raw->strength : 1.0,
+        (SdeDenoiseParams) {.n_steps = raw->steps != NOT_GIVEN ? raw->steps : 1,
+                            .strength = is_given(raw->strength) ? raw->strength : 1.0,
                             .luminance = raw->luminance,
                             .color = raw->color,
                             .keep_grain = raw->keep_grain,

@@ -95,6 +95,40 @@ test_one_evaluation_per_pixel(Fixture *fixture, const void *level_map)
     g_assert_cmpint(fixture->task.pass, ==, 1);
 }
 
+/* DDIM from the photo's noise on, for one normal pixel. */
+static double
+several_steps(const FakeDenoiser *fake, double value, double sigma, int n)
+{
+    const double last = 0.3;
+    double y = value, d = 0.0;
+
+    for (int i = 0; i < n; i++) {
+        double share = n > 1 ? pow(last, (double) i / (n - 1)) : 1.0;
+
+        y = i > 0 ? d + pow(last, 1.0 / (n - 1)) * (y - d) : y;
+        d = posterior_mean(fake, y, share * sigma);
+    }
+    return d;
+}
+
+static void
+test_further_steps_see_less_of_the_noise(Fixture *fixture, const void *level_map)
+{
+    for (int n = 1; n <= 4; n++) {
+        fixture->params.n_steps = n;
+        fixture->params.noise_level = 40.0;
+        run_well(fixture, NULL);
+        g_assert_cmpint(fixture->task.n_passes, ==, n);
+        g_assert_cmpint(fixture->task.pass, ==, n);
+        for (int x = 0; x < 150; x++) {
+            double value = (double) test_pixel(&fixture->source, x, 70)[1];
+
+            assert_near((double) test_pixel(&fixture->result, x, 70)[1],
+                        several_steps(&fixture->fake, value, 40.0, n), TOLERANCE);
+        }
+    }
+}
+
 static void
 test_strength_0_and_level_0_are_copies(Fixture *fixture, const void *level_map)
 {
@@ -432,6 +466,8 @@ main(int argc, char **argv)
     ADD("posterior-mean/level-map", yes, test_result_is_the_posterior_mean);
     ADD("posterior-mean/ordinary", NULL, test_result_is_the_posterior_mean);
     ADD("evaluations", yes, test_one_evaluation_per_pixel);
+    ADD("steps/level-map", yes, test_further_steps_see_less_of_the_noise);
+    ADD("steps/ordinary", NULL, test_further_steps_see_less_of_the_noise);
     ADD("copies", yes, test_strength_0_and_level_0_are_copies);
     ADD("strength", yes, test_strength_takes_a_share_of_the_change);
     ADD("luminance", yes, test_luminance_0_keeps_luma);
