@@ -216,6 +216,7 @@ test_winograd_agrees_with_double_over_random_shapes(void)
     g_autoptr(GRand) rand = g_rand_new_with_seed(2);
 
     for (int i = 0; i < N_SHAPES; i++) {
+        const int expected_side = 16 << i % 3;
         const SdeConvShape shape = {
             .cin = 16 * g_rand_int_range(rand, 1, 5),
             .cout = g_rand_int_range(rand, 1, 70),
@@ -226,9 +227,10 @@ test_winograd_agrees_with_double_over_random_shapes(void)
         };
         g_auto(Case) c;
 
-        make_case(&c, &shape, i % 2 == 0 ? 32 : 64, g_rand_int_range(rand, 1, 4),
+        make_case(&c, &shape, expected_side, g_rand_int_range(rand, 1, 4),
                   g_rand_int_range(rand, 1, 22), g_rand_int_range(rand, 1, 22), 0);
-        g_assert_cmpint(c.conv.winograd, ==, i % 2 == 0 ? 4 : 6);
+        g_assert_cmpint(c.conv.winograd, ==, expected_side == 64 ? 6 : 4);
+        g_assert_cmpint(c.conv.late, ==, expected_side == 16);
         check_case(&c);
     }
 }
@@ -241,10 +243,25 @@ test_winograd_agrees_with_double_on_a_large_map(void)
     const SdeConvShape shape = {
         .cin = 192, .cout = 8, .side = 3, .stride = 1, .pad = 1, .upsample = 1};
 
-    for (int side = 32; side <= 64; side += 32) {
+    for (int side = 16; side <= 64; side *= 2) {
         g_auto(Case) c;
 
         make_case(&c, &shape, side, 1, 61, 66, 0);
+        check_case(&c);
+    }
+}
+
+/* Enough weights that a block takes several panels at once. */
+static void
+test_winograd_agrees_with_double_over_many_channels(void)
+{
+    const SdeConvShape shape = {
+        .cin = 256, .cout = 136, .side = 3, .stride = 1, .pad = 1, .upsample = 1};
+
+    for (int side = 16; side <= 64; side *= 2) {
+        g_auto(Case) c;
+
+        make_case(&c, &shape, side, 1, 9, side / 2 + 1, 0);
         check_case(&c);
     }
 }
@@ -367,24 +384,33 @@ test_winograd_loses_less_than_the_usual_points_would(void)
 }
 
 static void
-test_small_maps_and_odd_channels_stay_direct(void)
+test_the_method_follows_the_map(void)
 {
     SdeConvShape shape = {
         .cin = 64, .cout = 64, .side = 3, .stride = 1, .pad = 1, .upsample = 1};
 
     g_assert_cmpint(sde_conv_choose(&shape, 64).winograd, ==, 6);
-    g_assert_cmpint(sde_conv_choose(&shape, 16).winograd, ==, 4);
-    g_assert_cmpint(sde_conv_choose(&shape, 8).winograd, ==, 0);
-    shape.cin = shape.cout = 512; /* its weights outweigh a map of 16 × 16 */
-    g_assert_false(sde_conv_choose(&shape, 16).winograd);
-    g_assert_true(sde_conv_choose(&shape, 32).winograd);
-    g_assert_cmpint(sde_conv_choose(&shape, 64).winograd, ==, 4); /* nor one of 64 */
-    shape.cin = shape.cout = 64;
-    shape.stride = 2;
-    g_assert_false(sde_conv_choose(&shape, 64).winograd);
+    g_assert_cmpint(sde_conv_choose(&shape, 32).winograd, ==, 4);
+    g_assert_false(sde_conv_choose(&shape, 32).late);
+    g_assert_cmpint(sde_conv_choose(&shape, 8).winograd, ==, 4);
+    g_assert_true(sde_conv_choose(&shape, 8).late);
+    g_assert_cmpint(sde_conv_choose(&shape, 4).winograd, ==, 0);
+    shape.cin = shape.cout = 512; /* their weights outweigh a map of 32 × 32 */
+    g_assert_true(sde_conv_choose(&shape, 32).late);
+    g_assert_false(sde_conv_choose(&shape, 64).late);
+    g_assert_cmpint(sde_conv_choose(&shape, 64).winograd, ==, 4);
+}
+
+static void
+test_strides_and_odd_channels_stay_direct(void)
+{
+    SdeConvShape shape = {
+        .cin = 64, .cout = 64, .side = 3, .stride = 2, .pad = 1, .upsample = 1};
+
+    g_assert_cmpint(sde_conv_choose(&shape, 64).winograd, ==, 0);
     shape.stride = 1;
     shape.cin = 24;
-    g_assert_false(sde_conv_choose(&shape, 64).winograd);
+    g_assert_cmpint(sde_conv_choose(&shape, 64).winograd, ==, 0);
 }
 
 static void
@@ -431,6 +457,8 @@ main(int argc, char **argv)
                     test_winograd_agrees_with_double_over_random_shapes);
     g_test_add_func("/conv/winograd_agrees_with_double_on_a_large_map",
                     test_winograd_agrees_with_double_on_a_large_map);
+    g_test_add_func("/conv/winograd_agrees_with_double_over_many_channels",
+                    test_winograd_agrees_with_double_over_many_channels);
     g_test_add_func("/conv/sums_do_not_cancel_where_the_mean_is_large",
                     test_sums_do_not_cancel_where_the_mean_is_large);
     g_test_add_func("/conv/direct_enlarges_its_input", test_direct_enlarges_its_input);
@@ -442,8 +470,10 @@ main(int argc, char **argv)
                     test_residual_may_be_the_output);
     g_test_add_func("/conv/winograd_loses_less_than_the_usual_points_would",
                     test_winograd_loses_less_than_the_usual_points_would);
-    g_test_add_func("/conv/small_maps_and_odd_channels_stay_direct",
-                    test_small_maps_and_odd_channels_stay_direct);
+    g_test_add_func("/conv/the_method_follows_the_map",
+                    test_the_method_follows_the_map);
+    g_test_add_func("/conv/strides_and_odd_channels_stay_direct",
+                    test_strides_and_odd_channels_stay_direct);
     g_test_add_func("/conv/flop_counts_direct_multiply_adds",
                     test_flop_counts_direct_multiply_adds);
     g_test_add_func("/conv/a_cancelled_run_does_nothing",

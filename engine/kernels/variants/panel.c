@@ -8,11 +8,18 @@
 #include "kernels/variants/levels.h"
 #include "kernels/variants/vec.h"
 
+/* Weights that the next call will read, fetched into the cache a little at each step: a
+ * step of 0 fetches what is there already. */
+typedef struct {
+    const float *next;
+    int step;
+} Ahead;
+
 /* `n_rows` is a constant wherever this is inlined: the loops over rows vanish and the
  * sums become registers. */
 static inline __attribute__((always_inline)) void
 multiply_rows(int n_rows, const SdePanelInput *input, int first, const float *weights,
-              float *out)
+              Ahead ahead, float *out)
 {
     Vec sums[ROWS][2];
 
@@ -33,6 +40,8 @@ multiply_rows(int n_rows, const SdePanelInput *input, int first, const float *we
             const Vec w1 = vec_load(weights + WIDTH);
 
             weights += PANEL;
+            __builtin_prefetch(ahead.next, 0, 2);
+            ahead.next += ahead.step;
             for (int r = 0; r < n_rows; r++) {
                 const Vec x = vec_splat(a[r][k]);
 
@@ -49,11 +58,11 @@ multiply_rows(int n_rows, const SdePanelInput *input, int first, const float *we
 
 static void
 multiply_some(int n_rows, const SdePanelInput *input, int first, const float *weights,
-              float *out)
+              Ahead ahead, float *out)
 {
-#define CASE(n)                                       \
-    case n:                                           \
-        multiply_rows(n, input, first, weights, out); \
+#define CASE(n)                                              \
+    case n:                                                  \
+        multiply_rows(n, input, first, weights, ahead, out); \
         break
     switch (n_rows) {
         CASE(1);
@@ -84,13 +93,23 @@ void
 LEVEL(multiply)(const SdePanelInput *input, const float *weights, float *out)
 {
     const int n_tiles = (input->n_rows + ROWS - 1) / ROWS;
+    Ahead ahead = {weights, 0};
     int first = 0;
+    size_t depth = 0;
 
+    for (int i = 0; i < input->n_segments; i++) {
+        depth += (size_t) input->depths[i];
+    }
+    if (input->next != NULL) {
+        ahead = (Ahead) {input->next, PANEL / n_tiles};
+    }
     for (int i = 0; i < n_tiles; i++) {
         const int rest = input->n_rows - first;
         const int n_rows = (rest + n_tiles - i - 1) / (n_tiles - i);
 
-        multiply_some(n_rows, input, first, weights, out + (size_t) first * PANEL);
+        multiply_some(n_rows, input, first, weights, ahead,
+                      out + (size_t) first * PANEL);
+        ahead.next += depth * (size_t) ahead.step;
         first += n_rows;
     }
 }
