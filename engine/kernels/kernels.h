@@ -88,7 +88,8 @@ typedef struct {
     float (*softmax_block)(float *scores, int n, float *max, float *sum);
 } SdeKernels;
 
-/* The table for this CPU. SDE_KERNELS=baseline|avx2|avx512 overrides it, for tests. */
+/* The table for this CPU. SDE_KERNELS=baseline|avx2|avx512|neon overrides it, for
+ * tests. */
 const SdeKernels *sde_kernels_get(void);
 /* By name; NULL when this CPU or this build has not got it. */
 const SdeKernels *sde_kernels_find(const char *name);

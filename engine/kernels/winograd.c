@@ -58,7 +58,7 @@ pack_windows(const float *weights, int cin, int n, float *windows)
             float *to = windows + (size_t) i * 9 * panel + o;
 
             for (int tap = 0; tap < 9; tap++) {
-                to[tap * panel] = o < n ? from[tap] : 0.0f;
+                to[(size_t) tap * panel] = o < n ? from[tap] : 0.0f;
             }
         }
     }

@@ -21,11 +21,12 @@ static inline __attribute__((always_inline)) void
 multiply_rows(int n_rows, const SdePanelInput *input, int first, const float *weights,
               Ahead ahead, float *out)
 {
-    Vec sums[ROWS][2];
+    Vec sums[ROWS][VECTORS];
 
     for (int r = 0; r < n_rows; r++) {
-        sums[r][0] = (Vec) {0};
-        sums[r][1] = (Vec) {0};
+        for (int v = 0; v < VECTORS; v++) {
+            sums[r][v] = (Vec) {0};
+        }
     }
     for (int s = 0; s < input->n_segments; s++) {
         const float *const *rows = input->rows + (size_t) s * input->n_rows + first;
@@ -36,23 +37,27 @@ multiply_rows(int n_rows, const SdePanelInput *input, int first, const float *we
             a[r] = rows[r];
         }
         for (int k = 0; k < depth; k++) {
-            const Vec w0 = vec_load(weights);
-            const Vec w1 = vec_load(weights + WIDTH);
+            Vec w[VECTORS];
 
+            for (int c = 0; c < PANEL; c += WIDTH) {
+                w[c / WIDTH] = vec_load(weights + c);
+            }
             weights += PANEL;
             __builtin_prefetch(ahead.next, 0, 2);
             ahead.next += ahead.step;
             for (int r = 0; r < n_rows; r++) {
                 const Vec x = vec_splat(a[r][k]);
 
-                sums[r][0] += x * w0;
-                sums[r][1] += x * w1;
+                for (int v = 0; v < VECTORS; v++) {
+                    sums[r][v] += x * w[v];
+                }
             }
         }
     }
     for (int r = 0; r < n_rows; r++) {
-        vec_store(out + (size_t) r * PANEL, sums[r][0]);
-        vec_store(out + (size_t) r * PANEL + WIDTH, sums[r][1]);
+        for (int c = 0; c < PANEL; c += WIDTH) {
+            vec_store(out + (size_t) r * PANEL + c, sums[r][c / WIDTH]);
+        }
     }
 }
 
@@ -70,7 +75,9 @@ multiply_some(int n_rows, const SdePanelInput *input, int first, const float *we
         CASE(3);
         CASE(4);
         CASE(5);
+#if ROWS > 5
         CASE(6);
+#endif
 #if ROWS > 6
         CASE(7);
         CASE(8);
@@ -144,34 +151,32 @@ LEVEL(write_tile)(const float *tile, int n_rows, int n_cols,
         return;
     }
 
-    const Vec addend0 = vec_load(epilogue->addend);
-    const Vec addend1 = vec_load(epilogue->addend + WIDTH);
     const Vec scale = vec_splat(epilogue->scale);
-    VecSums total0 = {0}, total1 = {0};
+    Vec addend[VECTORS];
+    VecSums total[VECTORS] = {0};
 
-    for (int r = 0; r < n_rows; r++) {
-        const size_t at = (size_t) r * stride;
-        Vec sum0 = vec_load(tile + (size_t) r * PANEL) + addend0;
-        Vec sum1 = vec_load(tile + (size_t) r * PANEL + WIDTH) + addend1;
-
-        if (epilogue->residual != NULL) {
-            sum0 += vec_load(epilogue->residual + at);
-            sum1 += vec_load(epilogue->residual + at + WIDTH);
-        }
-        sum0 *= scale;
-        sum1 *= scale;
-        vec_store(out + at, sum0);
-        vec_store(out + at + WIDTH, sum1);
-        if (r == 0) {
-            total0.first = sum0;
-            total1.first = sum1;
-        }
-        vec_sums_add(&total0, sum0);
-        vec_sums_add(&total1, sum1);
+    for (int c = 0; c < PANEL; c += WIDTH) {
+        addend[c / WIDTH] = vec_load(epilogue->addend + c);
     }
-    if (epilogue->sums != NULL) {
-        vec_sums_finish(&total0, n_rows, epilogue->sums, epilogue->squares);
-        vec_sums_finish(&total1, n_rows, epilogue->sums + WIDTH,
-                        epilogue->squares + WIDTH);
+    for (int r = 0; r < n_rows; r++) {
+        for (int c = 0; c < PANEL; c += WIDTH) {
+            const size_t at = (size_t) r * stride + (size_t) c;
+            VecSums *sums = &total[c / WIDTH];
+            Vec sum = vec_load(tile + (size_t) r * PANEL + c) + addend[c / WIDTH];
+
+            if (epilogue->residual != NULL) {
+                sum += vec_load(epilogue->residual + at);
+            }
+            sum *= scale;
+            vec_store(out + at, sum);
+            if (r == 0) {
+                sums->first = sum;
+            }
+            vec_sums_add(sums, sum);
+        }
+    }
+    for (int c = 0; c < PANEL && epilogue->sums != NULL; c += WIDTH) {
+        vec_sums_finish(&total[c / WIDTH], n_rows, epilogue->sums + c,
+                        epilogue->squares + c);
     }
 }

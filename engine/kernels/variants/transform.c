@@ -132,14 +132,15 @@ transform_weights(int side, const Pair *pairs, float first, const float *windows
     float g[3];
 
     find_row(side, pairs, first, row, g);
-    for (int i = 0; i < cin; i++, windows += 9 * PANEL, u += PANEL) {
+    for (int i = 0; i < cin; i++, windows += (size_t) 9 * PANEL, u += PANEL) {
         for (int c = 0; c < PANEL; c += WIDTH) {
             Vec d[3];
 
             for (int x = 0; x < 3; x++) {
-                d[x] = vec_load(windows + x * PANEL + c) * g[0] +
-                       vec_load(windows + (3 + x) * PANEL + c) * g[1] +
-                       vec_load(windows + (6 + x) * PANEL + c) * g[2];
+                const float *w = windows + (size_t) x * PANEL + c;
+
+                d[x] = vec_load(w) * g[0] + vec_load(w + (size_t) 3 * PANEL) * g[1] +
+                       vec_load(w + (size_t) 6 * PANEL) * g[2];
             }
             vec_store(u + c, d[0] * first);
             for (int j = 0; j < side / 2; j++) {
