@@ -206,6 +206,18 @@ list_rows(const Winograd *w, const Block *block, int matrix, const float **rows)
     }
 }
 
+/* The weights after those of matrix i of panel p of a group; past the end after the
+ * last. */
+static const float *
+find_next(const Winograd *w, int first, int n, int i, int p)
+{
+    if (p + 1 < n) {
+        return find_weights(w, first + p + 1, i);
+    }
+    return i + 1 < w->n_matrices ? find_weights(w, first, i + 1)
+                                 : find_weights(w, first + n, 0);
+}
+
 static void
 multiply_group(const Winograd *w, const Block *block, int first, int n, float *m)
 {
@@ -218,8 +230,7 @@ multiply_group(const Winograd *w, const Block *block, int first, int n, float *m
         list_rows(w, block, i, rows);
         for (int p = 0; p < n; p++) {
             if (w->cold) {
-                input.next = p + 1 < n ? find_weights(w, first + p + 1, i)
-                                       : find_weights(w, first, i + 1);
+                input.next = find_next(w, first, n, i, p);
             }
             kernels->multiply(&input, find_weights(w, first + p, i),
                               find_products(w, m, p) + (size_t) i * m_size);
@@ -245,7 +256,9 @@ multiply_late(const Winograd *w, const Block *block, int panel, float *u, float 
             w->kernels->weights(windows, cin, i / line, u, w->u_matrix);
         }
         list_rows(w, block, i, rows);
-        input.next = i < 9 ? windows + (size_t) (9 + i) * size : NULL;
+        input.next = i < 9 && panel + 1 < w->job->n_panels
+                         ? windows + (size_t) (9 + i) * size
+                         : NULL;
         kernels->multiply(&input, u + (size_t) (i % line) * w->u_matrix,
                           m + (size_t) i * m_size);
     }
