@@ -175,7 +175,7 @@ install_mmdebstrap()
 # half-built that it finds is a leftover. The finished root appears by one rename.
 prepare_root()
 {
-    local cache folder mirror temporary options=() setting
+    local cache folder mirror temporary options=() setting foreign
 
     cache=$(cache_folder)
     folder=$(root_folder "$@")
@@ -190,6 +190,9 @@ prepare_root()
         while IFS= read -r setting; do
             options+=("--aptopt=$setting")
         done < <(apt_network_settings)
+        foreign=$(list_packages "$@" | sed -n 's/.*://p' | sort -u | paste -sd,)
+        [ -z "$foreign" ] ||
+            options+=("--architectures=$(dpkg --print-architecture),$foreign")
         temporary=$folder.half
         mirror=$(find_mirror)
         say "building a Debian 13 root in $folder (once; takes some minutes)"

@@ -13,15 +13,20 @@
 
 #define MAX_SEGMENTS   9
 #define BLOCK_PIXELS   96 /* at most; a multiple of 6, and near one of 14 */
+#define COLD_BLOCKS    4  /* more of them find the weights in a cache */
 #define WINOGRAD_WIDTH 16 /* input channels come in whole vectors of any level */
 
-/* Winograd's weights are four times larger. On small maps they are all that is read:
- * not below the first side, and below the second only while cin × cout is moderate (the
- * 512 channels of ddpm-*-256 at 16 × 16 would take 400 MB more to save 2 % of the
- * time). */
-#define WINOGRAD_SIDE         16
-#define WINOGRAD_SIDE_ANY     32
-#define WINOGRAD_MAX_CHANNELS ((size_t) 512 * 256)
+/* Below this side of a map Winograd's transforms of the weights cost more than the
+ * products that they save. */
+#define WINOGRAD_SIDE 8
+
+/* Transformed weights are four times larger. On small maps they are all that is read:
+ * they are not kept below the first side, and below the second only while cin × cout is
+ * moderate. To transform them again takes up to a quarter of a convolution over 16 × 16
+ * pixels, but over 8 × 8 less than to read them. */
+#define PREPARED_SIDE     32
+#define PREPARED_SIDE_ANY 64
+#define PREPARED_CHANNELS ((size_t) 512 * 192)
 
 /* From this side on, tiles of 6 × 6 have fewer products than tiles of 4 × 4 even where
  * the map's last ones are only partly used. Their weights are larger yet, and a block
@@ -35,15 +40,14 @@ sde_conv_choose(const SdeConvShape *shape, int expected_side)
     SdeConv conv = {.shape = *shape};
 
     const size_t channels = (size_t) shape->cin * (size_t) shape->cout;
-    const bool large = expected_side >= WINOGRAD_SIDE_ANY;
-    const bool moderate =
-        expected_side >= WINOGRAD_SIDE && channels <= WINOGRAD_MAX_CHANNELS;
     const bool larger_tiles =
         expected_side >= WINOGRAD_SIDE_6 && channels <= WINOGRAD_MAX_CHANNELS_6;
 
     if (shape->side == 3 && shape->stride == 1 && shape->cin % WINOGRAD_WIDTH == 0 &&
-        (large || moderate)) {
+        expected_side >= WINOGRAD_SIDE) {
         conv.winograd = larger_tiles ? 6 : 4;
+        conv.late = expected_side < PREPARED_SIDE ||
+                    (expected_side < PREPARED_SIDE_ANY && channels > PREPARED_CHANNELS);
     }
     return conv;
 }
@@ -109,6 +113,7 @@ typedef struct {
     int depths[MAX_SEGMENTS];
     int pixels; /* of one sample's output */
     int blocks_per_sample, panel_groups;
+    bool cold;          /* weights come from memory */
     const float **rows; /* per thread: n_segments × BLOCK_PIXELS */
     float *tiles;       /* per thread: BLOCK_PIXELS × panel */
 } Direct;
@@ -173,14 +178,17 @@ run_block(size_t block, int thread, void *data)
         direct->rows + (size_t) thread * direct->n_segments * BLOCK_PIXELS;
     float *tile = direct->tiles + (size_t) thread * BLOCK_PIXELS * kernels->panel;
     const size_t panel_size = sde_conv_count_weights(job->conv) / job->n_panels;
-    const SdePanelInput input = {rows, direct->depths, count, direct->n_segments};
+    SdePanelInput input = {rows, direct->depths, count, direct->n_segments, NULL};
     const int last_panel = share(job->n_panels, direct->panel_groups, group + 1);
     const size_t pixel = (size_t) n * direct->pixels + first;
 
     list_rows(direct, n, first, count, rows);
     for (int p = share(job->n_panels, direct->panel_groups, group); p < last_panel;
          p++) {
-        kernels->multiply(&input, job->conv->weights + (size_t) p * panel_size, tile);
+        const float *weights = job->conv->weights + (size_t) p * panel_size;
+
+        input.next = direct->cold ? weights + panel_size : NULL;
+        kernels->multiply(&input, weights, tile);
         sde_conv_clear_sums(job, pixel_block, p);
 
         const SdeEpilogue epilogue =
@@ -210,6 +218,7 @@ run_direct(SdeCompute *compute, SdeConvJob *job)
 
     const int n_blocks = direct.blocks_per_sample * job->y->n;
 
+    direct.cold = n_blocks <= COLD_BLOCKS;
     sde_conv_alloc_sums(compute, job, (size_t) n_blocks);
     direct.job = *job;
     direct.panel_groups =

@@ -21,6 +21,7 @@ typedef struct {
 typedef struct {
     SdeConvShape shape;
     int winograd;   /* the side of its tiles, 4 or 6; 0: direct */
+    bool late;      /* the weights are transformed while it runs */
     float *weights; /* prepared for this process's kernels */
     float *bias;    /* cout, zeros up to a whole panel */
     float *zeros;   /* cin: what lies outside the map */

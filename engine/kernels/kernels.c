@@ -21,7 +21,7 @@ list_levels(Level levels[3])
 {
     int n = 0;
 
-#ifdef SDE_HAS_X86_VARIANTS
+#if defined(SDE_HAS_X86_VARIANTS)
     __builtin_cpu_init();
     levels[n++] =
         (Level) {&sde_kernels_avx512, __builtin_cpu_supports("avx512f") &&
@@ -32,7 +32,11 @@ list_levels(Level levels[3])
     levels[n++] = (Level) {&sde_kernels_avx2, __builtin_cpu_supports("avx2") &&
                                                   __builtin_cpu_supports("fma")};
 #endif
+#if defined(SDE_HAS_NEON_VARIANT)
+    levels[n++] = (Level) {&sde_kernels_neon, true};
+#else
     levels[n++] = (Level) {&sde_kernels_baseline, true};
+#endif
     return n;
 }
 

@@ -27,6 +27,8 @@ typedef struct {
     const float *const *rows;
     const int *depths; /* floats of each segment */
     int n_rows, n_segments;
+    const float *next; /* nullable: the weights that will be multiplied next, where they
+                        * come from memory and not from a cache */
 } SdePanelInput;
 
 /* What happens to sums when they are written: (sum + addend[c] + residual) * scale. */
@@ -50,9 +52,9 @@ typedef struct {
 typedef struct {
     int side;
 
-    /* A panel's weights of one input channel, windows[9][panel], to u[0], u[step], ...
-     */
-    void (*weights)(const float *windows, float *u, size_t step);
+    /* A panel's weights, windows[cin][9][panel], to one row of its side + 2 rows of
+     * matrices: u[cin][panel], u + step, ... */
+    void (*weights)(const float *windows, int cin, int row, float *u, size_t step);
     /* The window's pixels to v[0], v[step], ...; channels % 16 == 0. */
     void (*input)(const float *const *pixels, int channels, float *v, size_t step);
     /* The products m[0], m[step], ... of a panel's channels to pixels. */
@@ -86,7 +88,8 @@ typedef struct {
     float (*softmax_block)(float *scores, int n, float *max, float *sum);
 } SdeKernels;
 
-/* The table for this CPU. SDE_KERNELS=baseline|avx2|avx512 overrides it, for tests. */
+/* The table for this CPU. SDE_KERNELS=baseline|avx2|avx512|neon overrides it, for
+ * tests. */
 const SdeKernels *sde_kernels_get(void);
 /* By name; NULL when this CPU or this build has not got it. */
 const SdeKernels *sde_kernels_find(const char *name);

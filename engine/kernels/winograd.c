@@ -4,17 +4,26 @@
  *
  * The output is cut into tiles of 4 × 4 or 6 × 6 pixels, numbered through all samples.
  * A block of tiles is transformed to V (36 or 64 matrices, tiles × cin), each
- * multiplied with its matrix of transformed weights, panel by panel, and transformed
- * back while the sums are in the cache. With few blocks the transforms are shared
- * through memory and the panels become blocks instead. SPDX-License-Identifier:
- * GPL-3.0-or-later */
+ * multiplied with its matrix of transformed weights to M, panel by panel, and
+ * transformed back while the sums are in the cache. What would be read again and again
+ * from memory decides the order:
+ *
+ * - Small weights: V stays in the cache, the panels' weights pass by.
+ * - Large ones: more tiles share a matrix of weights, and some panels share one of V.
+ * - Few tiles: the same, but V of all tiles is made first, so that panels are blocks.
+ * - Weights that outweigh the map: the same, and they are transformed late, a row of
+ *   matrices of a panel at a time. SPDX-License-Identifier: GPL-3.0-or-later */
 #include <string.h>
 
 #include "kernels/conv-internal.h"
 
-#define V_BYTES   (250 << 10) /* of a block: half of a 512 KiB cache is for weights */
-#define V_PADDING 16          /* floats between rows: powers of two share cache sets */
-#define MAX_TILES 28
+#define V_BYTES         (250 << 10) /* half of a 512 KiB cache is for weights */
+#define M_BYTES         (250 << 10) /* of panels that are multiplied together */
+#define WEIGHTS_BYTES   (4 << 20)   /* from here on each block reads them from memory */
+#define PADDING         16 /* floats between rows: powers of two share cache sets */
+#define MAX_TILES       28 /* of a block */
+#define MAX_LATE_TILES  96 /* the same where each block transforms its weights */
+#define TRANSFORM_TILES 2  /* of a block where V is made first */
 
 static const SdeWinograd *
 find_kernels(const SdeConv *conv)
@@ -33,38 +42,50 @@ count_matrices(const SdeConv *conv)
 size_t
 sde_winograd_count_weights(const SdeConv *conv)
 {
-    return sde_conv_count_bias(conv) * conv->shape.cin * count_matrices(conv);
+    return sde_conv_count_bias(conv) * conv->shape.cin *
+           (conv->late ? 9 : count_matrices(conv));
 }
 
-/* To [cout / panel][matrix][cin][panel]. */
+/* A panel's n channels to windows[cin][9][panel]. */
+static void
+pack_windows(const float *weights, int cin, int n, float *windows)
+{
+    const int panel = sde_kernels_get()->panel;
+
+    for (int i = 0; i < cin; i++) {
+        for (int o = 0; o < panel; o++) {
+            const float *from = weights + ((size_t) o * cin + i) * 9;
+            float *to = windows + (size_t) i * 9 * panel + o;
+
+            for (int tap = 0; tap < 9; tap++) {
+                to[(size_t) tap * panel] = o < n ? from[tap] : 0.0f;
+            }
+        }
+    }
+}
+
+/* To [cout / panel][cin][9][panel] where they are transformed late, else to [cout /
+ * panel][matrix][cin][panel]. */
 void
 sde_winograd_prepare(SdeConv *conv, const float *weights)
 {
     const SdeWinograd *kernels = find_kernels(conv);
     const int panel = sde_kernels_get()->panel;
     const int cin = conv->shape.cin;
-    const int cout = conv->shape.cout;
-    const size_t matrix_size = (size_t) cin * panel;
-    float windows[9 * SDE_MAX_PANEL] = {0};
-    float *to = conv->weights;
+    const int line = conv->winograd + 2;
+    const size_t size = (size_t) cin * panel;
+    const size_t panel_size = size * (conv->late ? 9 : count_matrices(conv));
+    g_autofree float *windows = conv->late ? NULL : g_new(float, 9 * size);
 
-    for (int first = 0; first < cout; first += panel) {
-        const int n = MIN(panel, cout - first);
+    for (int first = 0; first < conv->shape.cout; first += panel) {
+        float *to = conv->weights + (size_t) (first / panel) * panel_size;
 
-        if (n < panel) {
-            memset(windows, 0, sizeof(windows));
+        pack_windows(weights + (size_t) first * cin * 9, cin,
+                     MIN(panel, conv->shape.cout - first), conv->late ? to : windows);
+        for (int row = 0; row < line && !conv->late; row++) {
+            kernels->weights(windows, cin, row, to + (size_t) (row * line) * size,
+                             size);
         }
-        for (int i = 0; i < cin; i++) {
-            for (int o = 0; o < n; o++) {
-                const float *from = weights + ((size_t) (first + o) * cin + i) * 9;
-
-                for (int tap = 0; tap < 9; tap++) {
-                    windows[tap * panel + o] = from[tap];
-                }
-            }
-            kernels->weights(windows, to + (size_t) i * panel, matrix_size);
-        }
-        to += (size_t) count_matrices(conv) * matrix_size;
     }
 }
 
@@ -74,18 +95,21 @@ typedef struct {
     int side, n_matrices;      /* of a tile */
     int tiles_x, sample_tiles; /* across a sample, in a sample */
     int tiles, block_tiles;    /* of all samples, of a block */
-    size_t n_blocks;
-    bool two_phases;
-    size_t v_row, v_matrix, v_block; /* strides in floats */
-    float *v; /* a block per thread, or all blocks of all samples */
-    float *m; /* per thread: matrices × block_tiles × panel */
+    int group_panels;          /* that are multiplied together */
+    size_t n_blocks, n_groups;
+    bool v_first;                     /* V of all tiles is made before anything else */
+    bool cold;                        /* weights come from memory */
+    size_t v_row, v_matrix, u_matrix; /* strides in floats */
+    float *v; /* all tiles, or a block per thread: matrices × tiles × cin */
+    float *m; /* per thread: panels of a group × matrices × block_tiles × panel */
+    float *u; /* per thread where weights come late: a row of matrices */
 } Winograd;
 
-static int
-count_block_tiles(const Winograd *w, int block)
-{
-    return MIN(w->block_tiles, w->tiles - block * w->block_tiles);
-}
+/* Some tiles, and where V of the first of them is. */
+typedef struct {
+    int index, first, count;
+    float *v;
+} Block;
 
 typedef struct {
     int n, y, x; /* sample; first pixel of the output */
@@ -126,11 +150,8 @@ list_window(const Winograd *w, Tile tile, const float **pixels)
 }
 
 static void
-transform_block(const Winograd *w, int block, float *v)
+transform_tiles(const Winograd *w, int first, int count, float *v)
 {
-    const int first = block * w->block_tiles;
-    const int count = count_block_tiles(w, block);
-
     for (int t = 0; t < count; t++) {
         const float *pixels[SDE_MAX_WINDOW];
 
@@ -162,88 +183,221 @@ write_tile(const Winograd *w, int block, Tile tile, int panel, const float *m,
     w->kernels->output(m, step, &epilogue, &target);
 }
 
-static void
-multiply_block(const Winograd *w, int block, int panel, const float *v, float *m)
+/* M of a panel, of those of a group or of all threads' groups. */
+static float *
+find_products(const Winograd *w, float *m, int panel)
 {
-    const SdeConvJob *job = w->job;
-    const SdeKernels *kernels = job->kernels;
-    const int cin = job->conv->shape.cin;
-    const int first = block * w->block_tiles;
-    const int count = count_block_tiles(w, block);
-    const size_t weights_size = (size_t) cin * kernels->panel;
-    const size_t m_size = (size_t) count * kernels->panel;
-    const float *weights =
-        job->conv->weights + (size_t) panel * w->n_matrices * weights_size;
-    const float *rows[MAX_TILES];
-    const SdePanelInput input = {rows, &cin, count, 1};
+    return m + (size_t) panel * w->n_matrices * w->block_tiles * w->job->kernels->panel;
+}
+
+static const float *
+find_weights(const Winograd *w, int panel, int matrix)
+{
+    const size_t size = (size_t) w->job->conv->shape.cin * w->job->kernels->panel;
+
+    return w->job->conv->weights + ((size_t) panel * w->n_matrices + matrix) * size;
+}
+
+static void
+list_rows(const Winograd *w, const Block *block, int matrix, const float **rows)
+{
+    for (int t = 0; t < block->count; t++) {
+        rows[t] = block->v + (size_t) matrix * w->v_matrix + (size_t) t * w->v_row;
+    }
+}
+
+/* The weights after those of matrix i of panel p of a group; past the end after the
+ * last. */
+static const float *
+find_next(const Winograd *w, int first, int n, int i, int p)
+{
+    if (p + 1 < n) {
+        return find_weights(w, first + p + 1, i);
+    }
+    return i + 1 < w->n_matrices ? find_weights(w, first, i + 1)
+                                 : find_weights(w, first + n, 0);
+}
+
+static void
+multiply_group(const Winograd *w, const Block *block, int first, int n, float *m)
+{
+    const SdeKernels *kernels = w->job->kernels;
+    const size_t m_size = (size_t) block->count * kernels->panel;
+    const float *rows[MAX_LATE_TILES];
+    SdePanelInput input = {rows, &w->job->conv->shape.cin, block->count, 1, NULL};
 
     for (int i = 0; i < w->n_matrices; i++) {
-        for (int t = 0; t < count; t++) {
-            rows[t] = v + (size_t) i * w->v_matrix + (size_t) t * w->v_row;
+        list_rows(w, block, i, rows);
+        for (int p = 0; p < n; p++) {
+            if (w->cold) {
+                input.next = find_next(w, first, n, i, p);
+            }
+            kernels->multiply(&input, find_weights(w, first + p, i),
+                              find_products(w, m, p) + (size_t) i * m_size);
         }
-        kernels->multiply(&input, weights + (size_t) i * weights_size,
+    }
+}
+
+/* The next panel's windows, which are as large as 9 matrices, are fetched meanwhile. */
+static void
+multiply_late(const Winograd *w, const Block *block, int panel, float *u, float *m)
+{
+    const SdeKernels *kernels = w->job->kernels;
+    const int cin = w->job->conv->shape.cin;
+    const int line = w->side + 2;
+    const size_t size = (size_t) cin * kernels->panel;
+    const size_t m_size = (size_t) block->count * kernels->panel;
+    const float *windows = w->job->conv->weights + (size_t) panel * 9 * size;
+    const float *rows[MAX_LATE_TILES];
+    SdePanelInput input = {rows, &cin, block->count, 1, NULL};
+
+    for (int i = 0; i < w->n_matrices; i++) {
+        if (i % line == 0) {
+            w->kernels->weights(windows, cin, i / line, u, w->u_matrix);
+        }
+        list_rows(w, block, i, rows);
+        input.next = i < 9 && panel + 1 < w->job->n_panels
+                         ? windows + (size_t) (9 + i) * size
+                         : NULL;
+        kernels->multiply(&input, u + (size_t) (i % line) * w->u_matrix,
                           m + (size_t) i * m_size);
     }
-    sde_conv_clear_sums(job, (size_t) block, panel);
-    for (int t = 0; t < count; t++) {
-        write_tile(w, block, find_tile(w, first + t), panel,
-                   m + (size_t) t * kernels->panel, m_size);
-    }
-}
-
-static float *
-find_scratch(const Winograd *w, int thread)
-{
-    return w->m +
-           (size_t) thread * w->n_matrices * w->block_tiles * w->job->kernels->panel;
 }
 
 static void
-run_whole_block(size_t block, int thread, void *data)
+write_panel(const Winograd *w, const Block *block, int panel, const float *m)
 {
-    const Winograd *w = data;
-    float *v = w->v + (size_t) thread * w->v_block;
+    const int width = w->job->kernels->panel;
 
-    transform_block(w, (int) block, v);
-    for (int p = 0; p < w->job->n_panels; p++) {
-        multiply_block(w, (int) block, p, v, find_scratch(w, thread));
+    sde_conv_clear_sums(w->job, (size_t) block->index, panel);
+    for (int t = 0; t < block->count; t++) {
+        write_tile(w, block->index, find_tile(w, block->first + t), panel,
+                   m + (size_t) t * width, (size_t) block->count * width);
     }
 }
 
 static void
-run_transform(size_t block, int thread, void *data)
+run_group(const Winograd *w, const Block *block, int group, int thread)
 {
-    const Winograd *w = data;
+    const int first = group * w->group_panels;
+    const int n = MIN(w->group_panels, w->job->n_panels - first);
+    float *m = find_products(w, w->m, thread * w->group_panels);
 
-    transform_block(w, (int) block, w->v + block * w->v_block);
+    if (w->job->conv->late) {
+        multiply_late(w, block, first,
+                      w->u + (size_t) thread * (w->side + 2) * w->u_matrix, m);
+    } else {
+        multiply_group(w, block, first, n, m);
+    }
+    for (int p = 0; p < n; p++) {
+        write_panel(w, block, first + p, find_products(w, m, p));
+    }
 }
 
-/* Panel by panel: the weights, larger than the map here, are read once. */
+static Block
+find_block(const Winograd *w, size_t index)
+{
+    const int first = (int) index * w->block_tiles;
+
+    return (Block) {(int) index, first, MIN(w->block_tiles, w->tiles - first), w->v};
+}
+
+static void
+run_whole_block(size_t index, int thread, void *data)
+{
+    const Winograd *w = data;
+    Block block = find_block(w, index);
+
+    block.v += (size_t) thread * w->n_matrices * w->v_matrix;
+    transform_tiles(w, block.first, block.count, block.v);
+    for (int group = 0; group < (int) w->n_groups; group++) {
+        run_group(w, &block, group, thread);
+    }
+}
+
+static void
+run_transform(size_t index, int thread, void *data)
+{
+    const Winograd *w = data;
+    const int first = (int) index * TRANSFORM_TILES;
+
+    transform_tiles(w, first, MIN(TRANSFORM_TILES, w->tiles - first),
+                    w->v + (size_t) first * w->v_row);
+}
+
+/* Group by group: blocks share a group's weights. */
 static void
 run_products(size_t index, int thread, void *data)
 {
     const Winograd *w = data;
-    const size_t block = index % w->n_blocks;
+    Block block = find_block(w, index % w->n_blocks);
 
-    multiply_block(w, (int) block, (int) (index / w->n_blocks),
-                   w->v + block * w->v_block, find_scratch(w, thread));
+    block.v += (size_t) block.first * w->v_row;
+    run_group(w, &block, (int) (index / w->n_blocks), thread);
 }
 
-/* Tiles in a block: as many as keep V in the cache, evenly shared. */
+/* Evenly shared: at most `most` tiles in a block. */
 static void
-cut_blocks(Winograd *w, int cin)
+cut_tiles(Winograd *w, int most)
 {
-    const int rows = w->job->kernels->rows;
-    const int fitting =
-        V_BYTES / (int) sizeof(float) / w->n_matrices / (cin + V_PADDING);
-    const int most = CLAMP(fitting / rows * rows, rows, MAX_TILES / rows * rows);
-
     w->n_blocks = (size_t) ((w->tiles + most - 1) / most);
     w->block_tiles = (int) ((w->tiles + w->n_blocks - 1) / w->n_blocks);
     w->n_blocks = (size_t) ((w->tiles + w->block_tiles - 1) / w->block_tiles);
-    w->v_row = (size_t) cin + V_PADDING;
-    w->v_matrix = w->v_row * (size_t) w->block_tiles;
-    w->v_block = w->v_matrix * (size_t) w->n_matrices;
+}
+
+static int
+choose_group(const Winograd *w)
+{
+    const SdeConvJob *job = w->job;
+    const size_t m_bytes =
+        (size_t) w->n_matrices * w->block_tiles * job->kernels->panel * sizeof(float);
+    const size_t fitting = MIN(M_BYTES / m_bytes, (size_t) job->n_panels);
+    const size_t shared = 2 * w->n_blocks * job->n_panels / SDE_CONV_MIN_BLOCKS + 1;
+
+    return (int) MAX(w->v_first ? MIN(fitting, shared) : fitting, 1);
+}
+
+static void
+cut_blocks(Winograd *w)
+{
+    const SdeConv *conv = w->job->conv;
+    const int rows = w->job->kernels->rows;
+    const int most = MAX_TILES / rows * rows;
+    const int fitting =
+        V_BYTES / (int) sizeof(float) / w->n_matrices / (conv->shape.cin + PADDING);
+    const bool large = sde_winograd_count_weights(conv) > WEIGHTS_BYTES / sizeof(float);
+
+    cut_tiles(w, CLAMP(fitting / rows * rows, rows, most));
+    w->v_first = conv->late || w->n_blocks < SDE_CONV_MIN_BLOCKS / 2;
+    w->cold = large || w->v_first;
+    w->group_panels = 1;
+    if (conv->late) {
+        cut_tiles(w, MAX_LATE_TILES);
+    } else if (w->cold) {
+        cut_tiles(w, most);
+        w->group_panels = choose_group(w);
+    }
+    w->n_groups = (size_t) ((w->job->n_panels + w->group_panels - 1) / w->group_panels);
+}
+
+static void
+alloc_scratch(SdeCompute *compute, Winograd *w)
+{
+    const size_t n_threads = (size_t) compute->n_threads;
+    const size_t cin = (size_t) w->job->conv->shape.cin;
+    const size_t panel = (size_t) w->job->kernels->panel;
+
+    w->v_row = cin + PADDING;
+    w->v_matrix = w->v_row * (size_t) (w->v_first ? w->tiles : w->block_tiles);
+    w->v = sde_arena_alloc(compute->arena,
+                           (w->v_first ? 1 : n_threads) * w->n_matrices * w->v_matrix);
+    w->m = sde_arena_alloc(compute->arena, n_threads * w->group_panels * w->n_matrices *
+                                               w->block_tiles * panel);
+    if (w->job->conv->late) {
+        w->u_matrix = cin * panel + PADDING;
+        w->u = sde_arena_alloc(compute->arena,
+                               n_threads * (size_t) (w->side + 2) * w->u_matrix);
+    }
 }
 
 void
@@ -257,20 +411,17 @@ sde_winograd_run(SdeCompute *compute, SdeConvJob *job)
     w.tiles_x = (y->w + side - 1) / side;
     w.sample_tiles = w.tiles_x * ((y->h + side - 1) / side);
     w.tiles = w.sample_tiles * y->n;
-    cut_blocks(&w, job->conv->shape.cin);
-    w.two_phases = w.n_blocks < SDE_CONV_MIN_BLOCKS / 2;
-    w.v = sde_arena_alloc(
-        compute->arena,
-        w.v_block * (w.two_phases ? w.n_blocks : (size_t) compute->n_threads));
-    w.m = sde_arena_alloc(compute->arena, (size_t) compute->n_threads * w.n_matrices *
-                                              w.block_tiles * job->kernels->panel);
+    cut_blocks(&w);
+    alloc_scratch(compute, &w);
     sde_conv_alloc_sums(compute, job, w.n_blocks);
     if (sde_compute_is_dry(compute)) {
         return;
     }
-    if (w.two_phases) {
-        sde_compute_for(compute, w.n_blocks, run_transform, &w);
-        sde_compute_for(compute, w.n_blocks * (size_t) job->n_panels, run_products, &w);
+    if (w.v_first) {
+        sde_compute_for(compute,
+                        (size_t) (w.tiles + TRANSFORM_TILES - 1) / TRANSFORM_TILES,
+                        run_transform, &w);
+        sde_compute_for(compute, w.n_blocks * w.n_groups, run_products, &w);
     } else {
         sde_compute_for(compute, w.n_blocks, run_whole_block, &w);
     }

@@ -1,21 +1,30 @@
-/* Speed of the kernels by shape: meson test --benchmark, or this program alone.
+/* Every kernel family at every CPU level of this machine: checked, then timed. Run by
+ * meson test --benchmark, or alone; SDE_KERNELS=LEVEL limits it to one level.
  *
- * Times are CPU time of one thread, the best of several runs, so that a busy machine
- * still gives figures to compare. GF/s count multiply-adds of a direct convolution:
- * Winograd may exceed what the CPU can do. SPDX-License-Identifier: GPL-3.0-or-later */
+ * The error is relative to the same in double, as in the unit tests but over sampled
+ * outputs; a wrong result ends with exit status 1. Times are CPU time of one thread,
+ * the best of several runs, so that a busy machine still gives figures to compare. GF/s
+ * count multiply-adds of a direct convolution: Winograd may exceed what the CPU can do.
+ * SPDX-License-Identifier: GPL-3.0-or-later */
 #include <stdio.h>
+#include <stdlib.h>
 #include <time.h>
 
-#include "base/rng.h"
-#include "kernels/attention.h"
-#include "kernels/conv.h"
-#include "kernels/kernels.h"
-#include "kernels/norm.h"
+#include "kernels/gemm.h"
+#include "kernels/resample.h"
+#include "unit/attention-case.h"
+#include "unit/conv-case.h"
+#include "unit/norm-case.h"
 
-#define MIN_SECONDS 0.1 /* of a measurement */
-#define N_RUNS      5   /* the best counts */
+#define MIN_SECONDS    0.05 /* of a measurement */
+#define N_RUNS         5    /* the best counts */
+#define N_SAMPLES      2000 /* outputs that are checked */
+#define GEMM_ERROR     2e-6
+#define RESAMPLE_ERROR 1e-6
 
-typedef void (*Launch)(SdeCompute *compute, void *data);
+static bool all_right = true;
+
+/* ---- timing ---- */
 
 static double
 get_cpu_seconds(void)
@@ -36,16 +45,16 @@ time_once(SdeCompute *compute, Launch func, void *data)
     return (get_cpu_seconds() - begin) / n;
 }
 
-static void
-report(const char *name, Launch func, void *data, double megabytes)
+static double
+time_best(Launch func, void *data, double *flop)
 {
     g_autoptr(SdeArena) dry = sde_arena_new_dry();
     SdeCompute compute = {.arena = dry, .n_threads = 1};
     double best = 0;
 
     func(&compute, data);
+    *flop = compute.flop;
 
-    const double flop = compute.flop;
     g_autoptr(SdeArena) arena = sde_arena_new(sde_arena_get_peak(dry), NULL);
 
     g_assert_nonnull(arena);
@@ -55,134 +64,297 @@ report(const char *name, Launch func, void *data, double megabytes)
 
         best = i == 0 ? seconds : MIN(best, seconds);
     }
-    printf("%-36s %9.3f ms", name, best * 1e3);
-    if (flop > 0) {
-        printf(" %7.1f GF/s\n", flop / best / 1e9);
-    } else {
-        printf(" %7.1f GB/s\n", megabytes / best / 1e3);
+    return best;
+}
+
+/* `flop` 0: the launcher counts; `bytes` instead of that where there is nothing to
+ * count. */
+static void
+report(const char *name, Launch func, void *data, double error, double bound,
+       double flop, double bytes)
+{
+    const bool right = error <= bound; /* not for NaN */
+    double counted = 0;
+    const double seconds = time_best(func, data, &counted);
+
+    flop = flop > 0 ? flop : counted;
+    printf("%-42s %8.1e %-5s %9.3f ms %7.1f %s\n", name, error, right ? "ok" : "WRONG",
+           seconds * 1e3, (flop > 0 ? flop : bytes) / seconds / 1e9,
+           flop > 0 ? "GF/s" : "GB/s");
+    fflush(stdout);
+    all_right = all_right && right;
+}
+
+/* ---- convolutions and linear layers ---- */
+
+static size_t
+choose_step(size_t count)
+{
+    return MAX(count / N_SAMPLES, 1) | 1; /* odd: it meets every channel */
+}
+
+static double
+check_conv(const ConvCase *c)
+{
+    const size_t count = sde_tensor_count(&c->y), step = choose_step(count);
+    const size_t n = (count + step - 1) / step;
+    g_autofree float *found = g_new(float, n);
+    g_autofree double *want = g_new(double, n);
+
+    for (size_t i = 0; i < n; i++) {
+        found[i] = c->y.data[i * step];
+        want[i] = expect_conv_output(c, i * step);
     }
+    return relative_rms(found, want, n);
 }
 
-static SdeTensor
-new_tensor(int h, int w, int c)
-{
-    SdeTensor tensor = {.n = 1, .h = h, .w = w, .c = c};
-    const size_t count = sde_tensor_count(&tensor);
-
-    tensor.data = g_new(float, count);
-    sde_rng_fill_normal(1, 0, 0, 0, (int) count, 1, 1, tensor.data, count);
-    return tensor;
-}
-
-typedef struct {
-    SdeConv conv;
-    SdeNorm norm;
-    SdeTensor x, y;
-    int heads;
-} Work;
-
+/* A side of 0 keeps it direct. */
 static void
-run_conv(SdeCompute *compute, void *data)
+bench_conv(int cin, int cout, int side, int window, int stride, int expected_side)
 {
-    Work *work = data;
-
-    sde_conv_run(compute, &work->conv, &(SdeConvInput) {.x = &work->x}, &work->y);
-}
-
-static void
-bench_conv(int c, int side, int window, int stride, int expected_side)
-{
-    const SdeConvShape shape = {.cin = c,
-                                .cout = c,
+    const SdeConvShape shape = {.cin = cin,
+                                .cout = cout,
                                 .side = window,
                                 .stride = stride,
                                 .pad = window / 2,
                                 .upsample = 1};
-    Work work = {.conv = sde_conv_choose(&shape, expected_side)};
-    const size_t count = (size_t) c * c * window * window;
-    g_autofree float *raw = g_new0(float, count + (size_t) c);
-    g_autofree float *weights = g_new0(float, sde_conv_count_weights(&work.conv));
-    g_autofree float *bias = g_new0(float, sde_conv_count_bias(&work.conv));
-    g_autofree float *zeros = g_new0(float, c);
+    g_auto(ConvCase) c;
+
+    make_conv_case(&c, &shape, expected_side, 1, side, side, 0);
+    launch(run_conv_case, &c, 1);
+
+    const char *method = c.conv.winograd == 6 ? " F(6x6)"
+                         : c.conv.late        ? " F(4x4) late"
+                         : c.conv.winograd    ? " F(4x4)"
+                                              : "";
+    g_autofree char *name = g_strdup_printf("conv %dx%d/%d %3d to %3d at %3d%s", window,
+                                            window, stride, cin, cout, side, method);
+
+    report(name, run_conv_case, &c, check_conv(&c),
+           c.conv.winograd != 0 ? WINOGRAD_ERROR : DIRECT_ERROR, 0, 0);
+}
+
+/* ---- attention ---- */
+
+static double
+check_attention(const AttentionCase *c)
+{
+    const int tokens = c->y.h * c->y.w, inner = c->y.c;
+    const int step = MAX(tokens * inner / N_SAMPLES, 1) | 1;
+    g_autofree double *scores = g_new(double, tokens);
+    g_autofree double *want = g_new(double, sde_tensor_count(&c->y));
+    double worst = 0;
+
+    for (int query = 0; query < tokens; query += step) {
+        for (int head = 0; head < c->heads; head++) {
+            attend(c, 0, head, query, scores, want);
+        }
+
+        const size_t first = (size_t) query * inner;
+        const double error =
+            relative_rms(c->y.data + first, want + first, (size_t) inner);
+
+        worst = error <= worst ? worst : error; /* NaN stays */
+    }
+    return worst;
+}
+
+static void
+bench_attention(int side, int heads, int depth)
+{
     g_autofree char *name =
-        g_strdup_printf("conv %dx%d/%d %4d at %3d%s", window, window, stride, c, side,
-                        work.conv.winograd ? " winograd" : "");
+        g_strdup_printf("attention %d heads of %d at %d", heads, depth, side);
+    g_auto(AttentionCase) c;
 
-    sde_rng_fill_normal(1, 0, 0, 0, (int) count, 1, 1, raw, count);
-    work.conv.weights = weights;
-    work.conv.bias = bias;
-    work.conv.zeros = zeros;
-    sde_conv_prepare(&work.conv, raw, raw + count, c, 0);
-    work.x = new_tensor(side, side, c);
-    work.y = new_tensor(side / stride, side / stride, c);
-    report(name, run_conv, &work, 0);
-    g_free(work.x.data);
-    g_free(work.y.data);
+    make_attention_case(&c, 1, side, side, heads, depth);
+    launch(run_attention_case, &c, 1);
+    report(name, run_attention_case, &c, check_attention(&c), ATTENTION_ERROR, 0, 0);
+}
+
+/* ---- norm ---- */
+
+static double
+check_norm(const NormCase *c)
+{
+    g_autofree double *want = compute_norm_reference(c);
+
+    return relative_rms(c->y.data, want, sde_tensor_count(&c->y));
 }
 
 static void
-run_attention(SdeCompute *compute, void *data)
+bench_norm(int channels, int side)
 {
-    Work *work = data;
+    g_autofree char *name = g_strdup_printf("norm + silu %d at %d", channels, side);
+    g_auto(NormCase) c;
 
-    sde_attention_run(compute, &work->x, work->heads, &work->y);
+    make_norm_case(&c, 1, side, side, channels, 8, 0);
+    launch(run_norm_case, &c, 1);
+    report(name, run_norm_case, &c, check_norm(&c), NORM_ERROR, 0,
+           2.0 * (double) sde_tensor_count(&c.y) * sizeof(float));
+}
+
+/* ---- products of two activations ---- */
+
+#define ROWS  64
+#define COLS  512
+#define INNER 64
+
+typedef struct {
+    float *a, *b, *y; /* ROWS × INNER, COLS × INNER, ROWS × COLS */
+} Gemm;
+
+static void
+run_gemm(SdeCompute *compute, void *data)
+{
+    const Gemm *gemm = data;
+
+    sde_gemm_transposed(ROWS, COLS, INNER, 0.5f, (SdeMatrix) {gemm->a, INNER},
+                        (SdeMatrix) {gemm->b, INNER}, gemm->y, COLS);
+}
+
+static double
+check_gemm(const Gemm *gemm)
+{
+    g_autofree double *want = g_new0(double, ROWS *COLS);
+
+    for (int i = 0; i < ROWS * COLS; i++) {
+        for (int k = 0; k < INNER; k++) {
+            want[i] += 0.5 * (double) gemm->a[i / COLS * INNER + k] *
+                       (double) gemm->b[i % COLS * INNER + k];
+        }
+    }
+    return relative_rms(gemm->y, want, ROWS * COLS);
 }
 
 static void
-bench_attention(int c, int side, int heads)
+bench_gemm(void)
 {
-    Work work = {.x = new_tensor(side, side, 3 * c),
-                 .y = new_tensor(side, side, c),
-                 .heads = heads};
+    g_autofree float *a = random_floats(ROWS * INNER, 1);
+    g_autofree float *b = random_floats(COLS * INNER, 2);
+    g_autofree float *y = random_floats(ROWS * COLS, 3);
     g_autofree char *name =
-        g_strdup_printf("attention %d at %d, %d heads", c, side, heads);
+        g_strdup_printf("gemm (OpenBLAS) %d x %d x %d", ROWS, COLS, INNER);
+    Gemm gemm = {a, b, y};
 
-    report(name, run_attention, &work, 0);
-    g_free(work.x.data);
-    g_free(work.y.data);
+    launch(run_gemm, &gemm, 1);
+    report(name, run_gemm, &gemm, check_gemm(&gemm), GEMM_ERROR,
+           2.0 * ROWS * COLS * INNER, 0);
+}
+
+/* ---- resampling ---- */
+
+typedef struct {
+    SdeTensor large, small;
+} Resample;
+
+static void
+run_halve(SdeCompute *compute, void *data)
+{
+    Resample *r = data;
+
+    sde_halve_run(compute, &r->large, &r->small);
 }
 
 static void
-run_norm(SdeCompute *compute, void *data)
+run_double(SdeCompute *compute, void *data)
 {
-    Work *work = data;
-    const SdeNormInput input = {.x = &work->x, .f = SDE_POINTWISE_SILU};
+    Resample *r = data;
 
-    sde_group_norm_run(compute, &work->norm, &input, &work->y);
+    sde_double_run(compute, &r->small, &r->large);
 }
 
+/* Halving what was doubled must give back what there was. */
 static void
-bench_norm(int c, int side)
+bench_resample(int channels, int side)
 {
-    g_autofree float *gain = g_new0(float, c);
-    Work work = {.norm = {c, 8, 1e-5f, gain, gain},
-                 .x = new_tensor(side, side, c),
-                 .y = new_tensor(side, side, c)};
-    g_autofree char *name = g_strdup_printf("norm + silu %d at %d", c, side);
+    g_auto(SdeTensor) small = random_tensor(1, side / 2, side / 2, channels, 1);
+    g_auto(SdeTensor) large = random_tensor(1, side, side, channels, 2);
+    const size_t count = sde_tensor_count(&small);
+    const double bytes = 5.0 * (double) count * sizeof(float);
+    g_autofree double *want = g_new(double, count);
+    Resample r = {large, small};
+    g_autofree char *name = g_strdup_printf("halve %d at %d", channels, side);
+    g_autofree char *doubling = g_strdup_printf("double %d to %d", channels, side);
 
-    report(name, run_norm, &work,
-           2.0 * (double) sde_tensor_count(&work.x) * sizeof(float) / 1e6);
-    g_free(work.x.data);
-    g_free(work.y.data);
+    for (size_t i = 0; i < count; i++) {
+        want[i] = (double) small.data[i];
+    }
+    launch(run_double, &r, 1);
+    memset(small.data, 0, count * sizeof(float));
+    launch(run_halve, &r, 1);
+
+    const double error = relative_rms(small.data, want, count);
+
+    report(doubling, run_double, &r, error, RESAMPLE_ERROR, 0, bytes);
+    report(name, run_halve, &r, error, RESAMPLE_ERROR, 0, bytes);
+}
+
+/* ---- levels ---- */
+
+static int
+bench_level(void)
+{
+    printf("kernels: %s\n%-42s %8s\n", sde_kernels_get()->name, "", "error");
+    bench_conv(64, 64, 128, 3, 1, 128);
+    bench_conv(128, 128, 64, 3, 1, 64);
+    bench_conv(192, 192, 32, 3, 1, 32);
+    bench_conv(256, 256, 64, 3, 1, 64);
+    bench_conv(256, 256, 16, 3, 1, 16);
+    bench_conv(256, 256, 8, 3, 1, 8);
+    bench_conv(64, 64, 64, 3, 1, 0);
+    bench_conv(256, 256, 4, 3, 1, 4);
+    bench_conv(64, 64, 128, 3, 2, 128);
+    bench_conv(3, 64, 128, 3, 1, 128);
+    bench_conv(64, 12, 128, 3, 1, 128);
+    bench_conv(128, 64, 128, 1, 1, 128);
+    bench_conv(256, 768, 16, 1, 1, 16);
+    bench_attention(16, 8, 32);
+    bench_attention(16, 1, 256);
+    bench_attention(32, 8, 32);
+    bench_norm(64, 128);
+    bench_gemm();
+    bench_resample(64, 128);
+    return all_right ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+/* A process has one level, so each gets its own. */
+static int
+bench_all_levels(char *program)
+{
+    static const char *const levels[] = {"neon", "avx512", "avx2", "baseline"};
+    bool right = true;
+
+    for (size_t i = 0; i < G_N_ELEMENTS(levels); i++) {
+        char *argv[] = {program, NULL};
+        g_auto(GStrv) env =
+            g_environ_setenv(g_get_environ(), "SDE_KERNELS", levels[i], TRUE);
+        g_autoptr(GError) error = NULL;
+        int status = 0;
+
+        if (sde_kernels_find(levels[i]) == NULL) {
+            continue;
+        }
+        if (!g_spawn_sync(NULL, argv, env, G_SPAWN_CHILD_INHERITS_STDIN, NULL, NULL,
+                          NULL, NULL, &status, &error) ||
+            !g_spawn_check_wait_status(status, &error)) {
+            fprintf(stderr, "bench-kernels: %s: %s\n", levels[i], error->message);
+            right = false;
+        }
+    }
+    return right ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
 int
-main(void)
+main(int argc, char **argv)
 {
-    printf("kernels: %s\n", sde_kernels_get()->name);
-    bench_conv(64, 128, 3, 1, 128);
-    bench_conv(64, 128, 3, 1, 0);
-    bench_conv(128, 64, 3, 1, 64);
-    bench_conv(128, 64, 3, 1, 0);
-    bench_conv(192, 32, 3, 1, 32);
-    bench_conv(256, 16, 3, 1, 16);
-    bench_conv(256, 16, 3, 1, 0);
-    bench_conv(256, 8, 3, 1, 0);
-    bench_conv(64, 128, 3, 2, 128);
-    bench_conv(64, 128, 1, 1, 128);
-    bench_conv(256, 16, 1, 1, 16);
-    bench_attention(256, 16, 8);
-    bench_attention(256, 32, 8);
-    bench_norm(64, 128);
-    return 0;
+    const char *level = g_getenv("SDE_KERNELS");
+
+    if (level == NULL) {
+        return bench_all_levels(argv[0]);
+    }
+    if (sde_kernels_find(level) == NULL) {
+        fprintf(stderr, "bench-kernels: no %s kernels here\n", level);
+        return EXIT_FAILURE;
+    }
+    return bench_level();
 }

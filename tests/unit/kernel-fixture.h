@@ -30,6 +30,15 @@ fill_random(float *data, size_t count, uint32_t stream)
     sde_rng_fill_normal(1, stream, 0, 0, (int) count, 1, 1, data, count);
 }
 
+static inline float *
+random_floats(size_t count, uint32_t stream)
+{
+    float *data = g_new(float, count);
+
+    fill_random(data, count, stream);
+    return data;
+}
+
 static inline SdeTensor
 random_tensor(int n, int h, int w, int c, uint32_t stream)
 {

@@ -1,77 +1,8 @@
 /* Attention against double. SPDX-License-Identifier: GPL-3.0-or-later */
-#include "kernels/attention.h"
-
-#include "kernel-fixture.h"
-
-/* Two float products and an exponential good to 2 ulp. */
-#define ERROR 2e-6
-
-typedef struct {
-    SdeTensor qkv, y;
-    int heads;
-} Case;
+#include "attention-case.h"
 
 static void
-clear_case(Case *c)
-{
-    clear_tensor(&c->qkv);
-    clear_tensor(&c->y);
-}
-
-G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Case, clear_case)
-
-static void
-make_case(Case *c, int n, int h, int w, int heads, int depth)
-{
-    *c = (Case) {.heads = heads};
-    c->qkv = random_tensor(n, h, w, 3 * heads * depth, 1);
-    c->y = random_tensor(n, h, w, heads * depth, 2);
-}
-
-static void
-run(SdeCompute *compute, void *data)
-{
-    Case *c = data;
-
-    sde_attention_run(compute, &c->qkv, c->heads, &c->y);
-}
-
-static void
-attend(const Case *c, int n, int head, int query, double *scores, double *want)
-{
-    const int inner = c->y.c, depth = inner / c->heads;
-    const int tokens = c->y.h * c->y.w;
-    const float *sample = c->qkv.data + (size_t) n * tokens * 3 * inner;
-    const float *q = sample + (size_t) query * 3 * inner + head * depth;
-    double sum = 0, max = -HUGE_VAL;
-
-    for (int t = 0; t < tokens; t++) {
-        const float *k = sample + (size_t) t * 3 * inner + inner + head * depth;
-
-        scores[t] = 0;
-        for (int d = 0; d < depth; d++) {
-            scores[t] += (double) q[d] * (double) k[d] / sqrt(depth);
-        }
-        max = MAX(max, scores[t]);
-    }
-    for (int t = 0; t < tokens; t++) {
-        scores[t] = exp(scores[t] - max);
-        sum += scores[t];
-    }
-    for (int d = 0; d < depth; d++) {
-        double value = 0;
-
-        for (int t = 0; t < tokens; t++) {
-            value +=
-                scores[t] *
-                (double) sample[(size_t) t * 3 * inner + 2 * inner + head * depth + d];
-        }
-        want[((size_t) n * tokens + query) * inner + head * depth + d] = value / sum;
-    }
-}
-
-static void
-check_case(Case *c)
+check_case(AttentionCase *c)
 {
     const int tokens = c->y.h * c->y.w;
     g_autofree double *scores = g_new(double, tokens);
@@ -84,9 +15,9 @@ check_case(Case *c)
             }
         }
     }
-    launch_with_all_threads(run, c, &c->y);
+    launch_with_all_threads(run_attention_case, c, &c->y);
     g_assert_cmpfloat(relative_rms(c->y.data, want, sde_tensor_count(&c->y)), <=,
-                      ERROR);
+                      ATTENTION_ERROR);
 }
 
 static void
@@ -95,11 +26,12 @@ test_attention_agrees_with_double_over_random_shapes(void)
     g_autoptr(GRand) rand = g_rand_new_with_seed(4);
 
     for (int i = 0; i < 30; i++) {
-        g_auto(Case) c;
+        g_auto(AttentionCase) c;
 
-        make_case(&c, g_rand_int_range(rand, 1, 3), g_rand_int_range(rand, 1, 14),
-                  g_rand_int_range(rand, 1, 14), g_rand_int_range(rand, 1, 5),
-                  g_rand_int_range(rand, 1, 34));
+        make_attention_case(&c, g_rand_int_range(rand, 1, 3),
+                            g_rand_int_range(rand, 1, 14),
+                            g_rand_int_range(rand, 1, 14), g_rand_int_range(rand, 1, 5),
+                            g_rand_int_range(rand, 1, 34));
         check_case(&c);
     }
 }
@@ -109,9 +41,9 @@ test_attention_agrees_with_double_over_random_shapes(void)
 static void
 test_attention_agrees_with_double_over_several_key_blocks(void)
 {
-    g_auto(Case) c;
+    g_auto(AttentionCase) c;
 
-    make_case(&c, 1, 40, 30, 1, 8);
+    make_attention_case(&c, 1, 40, 30, 1, 8);
     for (size_t i = 0; i < sde_tensor_count(&c.qkv); i++) {
         c.qkv.data[i] *= 1.0f + (float) (i / (1200 * 12));
     }
@@ -122,13 +54,13 @@ test_attention_agrees_with_double_over_several_key_blocks(void)
 static void
 test_large_scores_do_not_overflow(void)
 {
-    g_auto(Case) c;
+    g_auto(AttentionCase) c;
 
-    make_case(&c, 1, 6, 6, 2, 4);
+    make_attention_case(&c, 1, 6, 6, 2, 4);
     for (size_t i = 0; i < sde_tensor_count(&c.qkv); i++) {
         c.qkv.data[i] *= 90.0f;
     }
-    launch(run, &c, 1);
+    launch(run_attention_case, &c, 1);
     for (size_t i = 0; i < sde_tensor_count(&c.y); i++) {
         g_assert_true(isfinite(c.y.data[i]));
     }

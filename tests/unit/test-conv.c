@@ -1,154 +1,13 @@
 /* Convolutions by both methods against a direct sum in double, over random shapes.
  * SPDX-License-Identifier: GPL-3.0-or-later */
-#include "kernels/conv.h"
+#include "conv-case.h"
 
-#include "kernel-fixture.h"
 #include "near.h"
 
 #define N_SHAPES 40
 
-/* Direct sums round like any float sum of this length; Winograd's transforms amplify
- * rounding (engine/kernels/variants/transform.c), measured 1e-6 to 2e-6 with tiles of
- * 4 × 4, 3e-6 to 5e-6 with tiles of 6 × 6. */
-#define DIRECT_ERROR   2e-6
-#define WINOGRAD_ERROR 1e-5
 /* Up to 96 values are added as floats, relative to the first of them. */
 #define SUMS_ERROR 1e-5
-
-typedef struct {
-    SdeConv conv;
-    SdeTensor x, x2, residual, y;
-    bool has_x2, has_residual;
-    float *weights, *bias, *shift; /* shift nullable */
-    float *prepared, *prepared_bias, *zeros;
-    float scale;
-} Case;
-
-static void
-clear_case(Case *c)
-{
-    clear_tensor(&c->x);
-    clear_tensor(&c->x2);
-    clear_tensor(&c->residual);
-    clear_tensor(&c->y);
-    g_free(c->weights);
-    g_free(c->bias);
-    g_free(c->shift);
-    g_free(c->prepared);
-    g_free(c->prepared_bias);
-    g_free(c->zeros);
-}
-
-G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Case, clear_case)
-
-static float *
-random_floats(size_t count, uint32_t stream)
-{
-    float *data = g_new(float, count);
-
-    fill_random(data, count, stream);
-    return data;
-}
-
-/* x2 takes `split` of the input channels. */
-static void
-make_case(Case *c, const SdeConvShape *shape, int expected_side, int n, int h, int w,
-          int split)
-{
-    const SdeConv conv = sde_conv_choose(shape, expected_side);
-    const size_t n_weights =
-        (size_t) shape->cout * shape->cin * shape->side * shape->side;
-    const int out_h = (h * shape->upsample + shape->stride - 1) / shape->stride;
-    const int out_w = (w * shape->upsample + shape->stride - 1) / shape->stride;
-
-    *c = (Case) {.conv = conv, .has_x2 = split > 0};
-    c->x = random_tensor(n, h, w, shape->cin - split, 1);
-    c->x2 = random_tensor(n, h, w, MAX(split, 1), 2);
-    c->residual = random_tensor(n, out_h, out_w, shape->cout, 3);
-    c->y = (SdeTensor) {
-        .n = n, .h = out_h, .w = out_w, .c = shape->cout, .summed = n == 1};
-    c->y.data = random_floats(sde_tensor_size(&c->y), 4);
-    c->weights = random_floats(n_weights, 5);
-    c->bias = random_floats((size_t) shape->cout, 6);
-    c->shift = random_floats((size_t) n * shape->cout, 7);
-    c->prepared = g_new0(float, sde_conv_count_weights(&conv));
-    c->prepared_bias = g_new0(float, sde_conv_count_bias(&conv));
-    c->zeros = g_new0(float, shape->cin);
-    c->conv.weights = c->prepared;
-    c->conv.bias = c->prepared_bias;
-    c->conv.zeros = c->zeros;
-    c->has_residual = true;
-    c->scale = 0.5f;
-    sde_conv_prepare(&c->conv, c->weights, c->bias, shape->cout, 0);
-}
-
-static void
-run(SdeCompute *compute, void *data)
-{
-    Case *c = data;
-    const SdeConvInput input = {.x = &c->x,
-                                .x2 = c->has_x2 ? &c->x2 : NULL,
-                                .shift = c->shift,
-                                .residual = c->has_residual ? &c->residual : NULL,
-                                .scale = c->scale};
-
-    sde_conv_run(compute, &c->conv, &input, &c->y);
-}
-
-/* Channel i of x and x2 side by side; zero outside the map. */
-static double
-get_input(const Case *c, int n, int y, int x, int i)
-{
-    const int up = c->conv.shape.upsample;
-    const SdeTensor *t = i < c->x.c ? &c->x : &c->x2;
-
-    if (y < 0 || x < 0 || y >= c->x.h * up || x >= c->x.w * up) {
-        return 0;
-    }
-    i -= i < c->x.c ? 0 : c->x.c;
-    return (double) t->data[(((size_t) n * t->h + y / up) * t->w + x / up) * t->c + i];
-}
-
-static double
-get_sum(const Case *c, int n, int y, int x, int o)
-{
-    const SdeConvShape *s = &c->conv.shape;
-    double sum = 0;
-
-    for (int i = 0; i < s->cin; i++) {
-        for (int ky = 0; ky < s->side; ky++) {
-            for (int kx = 0; kx < s->side; kx++) {
-                const size_t at =
-                    (((size_t) o * s->cin + i) * s->side + ky) * s->side + kx;
-
-                sum += (double) c->weights[at] *
-                       get_input(c, n, y * s->stride + ky - s->pad,
-                                 x * s->stride + kx - s->pad, i);
-            }
-        }
-    }
-    return sum;
-}
-
-static double *
-compute_reference(const Case *c)
-{
-    const SdeTensor *t = &c->y;
-    double *want = g_new(double, sde_tensor_count(t));
-
-    for (size_t i = 0; i < sde_tensor_count(t); i++) {
-        const int o = (int) (i % t->c);
-        const int x = (int) (i / t->c % t->w);
-        const int y = (int) (i / t->c / t->w % t->h);
-        const int n = (int) (i / t->c / t->w / t->h);
-        double sum = get_sum(c, n, y, x, o) + (double) c->bias[o];
-
-        sum += c->shift == NULL ? 0 : (double) c->shift[n * t->c + o];
-        sum += c->has_residual ? (double) c->residual.data[i] : 0;
-        want[i] = sum * (c->scale == 0.0f ? 1 : (double) c->scale);
-    }
-    return want;
-}
 
 /* What came with the map against sums of the map itself. */
 static void
@@ -172,11 +31,11 @@ check_sums(const SdeTensor *y)
 }
 
 static void
-check_case(Case *c)
+check_case(ConvCase *c)
 {
-    g_autofree double *want = compute_reference(c);
+    g_autofree double *want = compute_conv_reference(c);
 
-    launch_with_all_threads(run, c, &c->y);
+    launch_with_all_threads(run_conv_case, c, &c->y);
     if (c->y.summed) {
         check_sums(&c->y);
     }
@@ -201,10 +60,10 @@ test_direct_agrees_with_double_over_random_shapes(void)
             .pad = side == 3 ? g_rand_int_range(rand, 0, 2) : 0,
             .upsample = 1,
         };
-        g_auto(Case) c;
+        g_auto(ConvCase) c;
 
-        make_case(&c, &shape, 0, g_rand_int_range(rand, 1, 4),
-                  g_rand_int_range(rand, 1, 20), g_rand_int_range(rand, 1, 20), 0);
+        make_conv_case(&c, &shape, 0, g_rand_int_range(rand, 1, 4),
+                       g_rand_int_range(rand, 1, 20), g_rand_int_range(rand, 1, 20), 0);
         g_assert_false(c.conv.winograd);
         check_case(&c);
     }
@@ -216,6 +75,7 @@ test_winograd_agrees_with_double_over_random_shapes(void)
     g_autoptr(GRand) rand = g_rand_new_with_seed(2);
 
     for (int i = 0; i < N_SHAPES; i++) {
+        const int expected_side = 16 << i % 3;
         const SdeConvShape shape = {
             .cin = 16 * g_rand_int_range(rand, 1, 5),
             .cout = g_rand_int_range(rand, 1, 70),
@@ -224,11 +84,12 @@ test_winograd_agrees_with_double_over_random_shapes(void)
             .pad = 1,
             .upsample = g_rand_int_range(rand, 1, 3),
         };
-        g_auto(Case) c;
+        g_auto(ConvCase) c;
 
-        make_case(&c, &shape, i % 2 == 0 ? 32 : 64, g_rand_int_range(rand, 1, 4),
-                  g_rand_int_range(rand, 1, 22), g_rand_int_range(rand, 1, 22), 0);
-        g_assert_cmpint(c.conv.winograd, ==, i % 2 == 0 ? 4 : 6);
+        make_conv_case(&c, &shape, expected_side, g_rand_int_range(rand, 1, 4),
+                       g_rand_int_range(rand, 1, 22), g_rand_int_range(rand, 1, 22), 0);
+        g_assert_cmpint(c.conv.winograd, ==, expected_side == 64 ? 6 : 4);
+        g_assert_cmpint(c.conv.late, ==, expected_side == 16);
         check_case(&c);
     }
 }
@@ -241,10 +102,25 @@ test_winograd_agrees_with_double_on_a_large_map(void)
     const SdeConvShape shape = {
         .cin = 192, .cout = 8, .side = 3, .stride = 1, .pad = 1, .upsample = 1};
 
-    for (int side = 32; side <= 64; side += 32) {
-        g_auto(Case) c;
+    for (int side = 16; side <= 64; side *= 2) {
+        g_auto(ConvCase) c;
 
-        make_case(&c, &shape, side, 1, 61, 66, 0);
+        make_conv_case(&c, &shape, side, 1, 61, 66, 0);
+        check_case(&c);
+    }
+}
+
+/* Enough weights that a block takes several panels at once. */
+static void
+test_winograd_agrees_with_double_over_many_channels(void)
+{
+    const SdeConvShape shape = {
+        .cin = 256, .cout = 136, .side = 3, .stride = 1, .pad = 1, .upsample = 1};
+
+    for (int side = 16; side <= 64; side *= 2) {
+        g_auto(ConvCase) c;
+
+        make_conv_case(&c, &shape, side, 1, 9, side / 2 + 1, 0);
         check_case(&c);
     }
 }
@@ -257,13 +133,13 @@ test_sums_do_not_cancel_where_the_mean_is_large(void)
         .cin = 16, .cout = 32, .side = 3, .stride = 1, .pad = 1, .upsample = 1};
 
     for (int side = 0; side <= 64; side += 32) {
-        g_auto(Case) c;
+        g_auto(ConvCase) c;
 
-        make_case(&c, &shape, side, 1, 64, 64, 0);
+        make_conv_case(&c, &shape, side, 1, 64, 64, 0);
         for (int o = 0; o < shape.cout; o++) {
             c.prepared_bias[o] = 1000.0f;
         }
-        launch(run, &c, 1);
+        launch(run_conv_case, &c, 1);
 
         const double *sums = sde_tensor_peek_sums(&c.y);
         const double n = (double) sde_tensor_pixels(&c.y);
@@ -286,9 +162,9 @@ test_direct_enlarges_its_input(void)
 {
     const SdeConvShape shape = {
         .cin = 5, .cout = 7, .side = 3, .stride = 1, .pad = 1, .upsample = 2};
-    g_auto(Case) c;
+    g_auto(ConvCase) c;
 
-    make_case(&c, &shape, 0, 2, 6, 5, 0);
+    make_conv_case(&c, &shape, 0, 2, 6, 5, 0);
     check_case(&c);
 }
 
@@ -299,9 +175,9 @@ test_second_input_is_concatenated(void)
         .cin = 24, .cout = 33, .side = 1, .stride = 1, .pad = 0, .upsample = 1};
 
     for (int split = 1; split < shape.cin; split += 7) {
-        g_auto(Case) c;
+        g_auto(ConvCase) c;
 
-        make_case(&c, &shape, 64, 2, 7, 9, split);
+        make_conv_case(&c, &shape, 64, 2, 7, 9, split);
         check_case(&c);
     }
 }
@@ -313,9 +189,9 @@ test_bias_alone_when_nothing_else_is_given(void)
         .cin = 16, .cout = 19, .side = 3, .stride = 1, .pad = 1, .upsample = 1};
 
     for (int side = 0; side <= 64; side += 64) {
-        g_auto(Case) c;
+        g_auto(ConvCase) c;
 
-        make_case(&c, &shape, side, 1, 9, 9, 0);
+        make_conv_case(&c, &shape, side, 1, 9, 9, 0);
         g_clear_pointer(&c.shift, g_free);
         c.has_residual = false;
         c.scale = 0.0f;
@@ -330,19 +206,19 @@ test_residual_may_be_the_output(void)
         .cin = 32, .cout = 40, .side = 3, .stride = 1, .pad = 1, .upsample = 1};
 
     for (int side = 0; side <= 64; side += 64) {
-        g_auto(Case) c;
+        g_auto(ConvCase) c;
 
-        make_case(&c, &shape, side, 1, 18, 20, 0);
+        make_conv_case(&c, &shape, side, 1, 18, 20, 0);
 
-        g_autofree double *want = compute_reference(&c);
+        g_autofree double *want = compute_conv_reference(&c);
         const size_t count = sde_tensor_count(&c.y);
         float *separate = c.residual.data;
 
         memcpy(c.y.data, separate, count * sizeof(float));
         c.residual.data = c.y.data;
-        launch(run, &c, 1);
+        launch(run_conv_case, &c, 1);
         c.residual.data = separate;
-        /* The dry run leaves y alone, so it was added once. */
+        /* The dry run_conv_case leaves y alone, so it was added once. */
         g_assert_cmpfloat(relative_rms(c.y.data, want, count), <=, WINOGRAD_ERROR);
     }
 }
@@ -354,37 +230,46 @@ test_winograd_loses_less_than_the_usual_points_would(void)
     const SdeConvShape shape = {
         .cin = 64, .cout = 32, .side = 3, .stride = 1, .pad = 1, .upsample = 1};
     const double usual_points_error = 2.5e-6; /* 0, ±1, ±2: measured 2e-6 to 4e-6 */
-    g_auto(Case) c;
+    g_auto(ConvCase) c;
 
-    make_case(&c, &shape, 32, 1, 32, 32, 0);
+    make_conv_case(&c, &shape, 32, 1, 32, 32, 0);
     c.has_residual = false;
 
-    g_autofree double *want = compute_reference(&c);
+    g_autofree double *want = compute_conv_reference(&c);
 
-    launch(run, &c, 1);
+    launch(run_conv_case, &c, 1);
     g_assert_cmpfloat(relative_rms(c.y.data, want, sde_tensor_count(&c.y)), <,
                       usual_points_error);
 }
 
 static void
-test_small_maps_and_odd_channels_stay_direct(void)
+test_the_method_follows_the_map(void)
 {
     SdeConvShape shape = {
         .cin = 64, .cout = 64, .side = 3, .stride = 1, .pad = 1, .upsample = 1};
 
     g_assert_cmpint(sde_conv_choose(&shape, 64).winograd, ==, 6);
-    g_assert_cmpint(sde_conv_choose(&shape, 16).winograd, ==, 4);
-    g_assert_cmpint(sde_conv_choose(&shape, 8).winograd, ==, 0);
-    shape.cin = shape.cout = 512; /* its weights outweigh a map of 16 × 16 */
-    g_assert_false(sde_conv_choose(&shape, 16).winograd);
-    g_assert_true(sde_conv_choose(&shape, 32).winograd);
-    g_assert_cmpint(sde_conv_choose(&shape, 64).winograd, ==, 4); /* nor one of 64 */
-    shape.cin = shape.cout = 64;
-    shape.stride = 2;
-    g_assert_false(sde_conv_choose(&shape, 64).winograd);
+    g_assert_cmpint(sde_conv_choose(&shape, 32).winograd, ==, 4);
+    g_assert_false(sde_conv_choose(&shape, 32).late);
+    g_assert_cmpint(sde_conv_choose(&shape, 8).winograd, ==, 4);
+    g_assert_true(sde_conv_choose(&shape, 8).late);
+    g_assert_cmpint(sde_conv_choose(&shape, 4).winograd, ==, 0);
+    shape.cin = shape.cout = 512; /* their weights outweigh a map of 32 × 32 */
+    g_assert_true(sde_conv_choose(&shape, 32).late);
+    g_assert_false(sde_conv_choose(&shape, 64).late);
+    g_assert_cmpint(sde_conv_choose(&shape, 64).winograd, ==, 4);
+}
+
+static void
+test_strides_and_odd_channels_stay_direct(void)
+{
+    SdeConvShape shape = {
+        .cin = 64, .cout = 64, .side = 3, .stride = 2, .pad = 1, .upsample = 1};
+
+    g_assert_cmpint(sde_conv_choose(&shape, 64).winograd, ==, 0);
     shape.stride = 1;
     shape.cin = 24;
-    g_assert_false(sde_conv_choose(&shape, 64).winograd);
+    g_assert_cmpint(sde_conv_choose(&shape, 64).winograd, ==, 0);
 }
 
 static void
@@ -394,10 +279,10 @@ test_flop_counts_direct_multiply_adds(void)
         .cin = 16, .cout = 4, .side = 3, .stride = 1, .pad = 1, .upsample = 1};
     g_autoptr(SdeArena) dry = sde_arena_new_dry();
     SdeCompute compute = {.arena = dry, .n_threads = 1};
-    g_auto(Case) c;
+    g_auto(ConvCase) c;
 
-    make_case(&c, &shape, 64, 1, 8, 8, 0);
-    run(&compute, &c);
+    make_conv_case(&c, &shape, 64, 1, 8, 8, 0);
+    run_conv_case(&compute, &c);
     g_assert_cmpfloat(compute.flop, ==, 2.0 * 8 * 8 * 4 * 16 * 9);
 }
 
@@ -410,12 +295,12 @@ test_a_cancelled_run_does_nothing(void)
     g_autoptr(GError) error = NULL;
     g_autoptr(SdeArena) arena = sde_arena_new(1 << 20, &error);
     SdeCompute compute = {.arena = arena, .n_threads = 1, .cancellable = cancellable};
-    g_auto(Case) c;
+    g_auto(ConvCase) c;
 
-    make_case(&c, &shape, 64, 1, 8, 8, 0);
+    make_conv_case(&c, &shape, 64, 1, 8, 8, 0);
     memset(c.y.data, 0, sde_tensor_count(&c.y) * sizeof(float));
     g_cancellable_cancel(cancellable);
-    run(&compute, &c);
+    run_conv_case(&compute, &c);
     for (size_t i = 0; i < sde_tensor_count(&c.y); i++) {
         g_assert_cmpfloat(c.y.data[i], ==, 0.0f);
     }
@@ -431,6 +316,8 @@ main(int argc, char **argv)
                     test_winograd_agrees_with_double_over_random_shapes);
     g_test_add_func("/conv/winograd_agrees_with_double_on_a_large_map",
                     test_winograd_agrees_with_double_on_a_large_map);
+    g_test_add_func("/conv/winograd_agrees_with_double_over_many_channels",
+                    test_winograd_agrees_with_double_over_many_channels);
     g_test_add_func("/conv/sums_do_not_cancel_where_the_mean_is_large",
                     test_sums_do_not_cancel_where_the_mean_is_large);
     g_test_add_func("/conv/direct_enlarges_its_input", test_direct_enlarges_its_input);
@@ -442,8 +329,10 @@ main(int argc, char **argv)
                     test_residual_may_be_the_output);
     g_test_add_func("/conv/winograd_loses_less_than_the_usual_points_would",
                     test_winograd_loses_less_than_the_usual_points_would);
-    g_test_add_func("/conv/small_maps_and_odd_channels_stay_direct",
-                    test_small_maps_and_odd_channels_stay_direct);
+    g_test_add_func("/conv/the_method_follows_the_map",
+                    test_the_method_follows_the_map);
+    g_test_add_func("/conv/strides_and_odd_channels_stay_direct",
+                    test_strides_and_odd_channels_stay_direct);
     g_test_add_func("/conv/flop_counts_direct_multiply_adds",
                     test_flop_counts_direct_multiply_adds);
     g_test_add_func("/conv/a_cancelled_run_does_nothing",

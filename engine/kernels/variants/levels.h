@@ -7,12 +7,14 @@
 void LEVEL(multiply)(const SdePanelInput *input, const float *weights, float *out);
 void LEVEL(write_tile)(const float *tile, int n_rows, int n_cols,
                        const SdeEpilogue *epilogue, float *out, size_t stride);
-void LEVEL(winograd4_weights)(const float *windows, float *u, size_t step);
+void LEVEL(winograd4_weights)(const float *windows, int cin, int row, float *u,
+                              size_t step);
 void LEVEL(winograd4_input)(const float *const *pixels, int channels, float *v,
                             size_t step);
 void LEVEL(winograd4_output)(const float *m, size_t step, const SdeEpilogue *epilogue,
                              const SdeTarget *target);
-void LEVEL(winograd6_weights)(const float *windows, float *u, size_t step);
+void LEVEL(winograd6_weights)(const float *windows, int cin, int row, float *u,
+                              size_t step);
 void LEVEL(winograd6_input)(const float *const *pixels, int channels, float *v,
                             size_t step);
 void LEVEL(winograd6_output)(const float *m, size_t step, const SdeEpilogue *epilogue,

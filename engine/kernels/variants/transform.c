@@ -19,25 +19,21 @@
 
 typedef void (*Line)(const Vec *from, Vec *to);
 
-/* G, whose weights are transformed in double and rounded once: powers 0..2 of the
- * points, over the product of their distances from the other points. */
-static const double weights4[6][3] = {
-    {1.0, 0.0, 0.0},
-    {-2.0 / 3, -2.0 / 3 * 0.70710678118654752440, -1.0 / 3},
-    {-2.0 / 3, 2.0 / 3 * 0.70710678118654752440, -1.0 / 3},
-    {1.0 / 6, 1.0 / 6 * 1.41421356237309504880, 1.0 / 3},
-    {1.0 / 6, -1.0 / 6 * 1.41421356237309504880, 1.0 / 3},
-    {0.0, 0.0, 1.0},
+/* The rows of G: powers 0..2 of the points, over the product of their distances from
+ * the other points. Points come in pairs ±p, so a row is even + odd, its twin even -
+ * odd. */
+typedef struct {
+    float even[2], odd;
+} Pair;
+
+static const Pair pairs4[2] = {
+    {{-2.0f / 3, -1.0f / 3}, -2.0f / 3 * A},
+    {{1.0f / 6, 1.0f / 3}, 1.0f / 6 * B},
 };
-static const double weights6[8][3] = {
-    {-1.0, 0.0, 0.0},
-    {32.0 / 45, 16.0 / 45, 8.0 / 45},
-    {32.0 / 45, -16.0 / 45, 8.0 / 45},
-    {-2.0 / 9, -2.0 / 9, -2.0 / 9},
-    {-2.0 / 9, 2.0 / 9, -2.0 / 9},
-    {1.0 / 90, 1.0 / 45, 2.0 / 45},
-    {1.0 / 90, -1.0 / 45, 2.0 / 45},
-    {0.0, 0.0, 1.0},
+static const Pair pairs6[3] = {
+    {{32.0f / 45, 8.0f / 45}, 16.0f / 45},
+    {{-2.0f / 9, -2.0f / 9}, -2.0f / 9},
+    {{1.0f / 90, 2.0f / 45}, 1.0f / 45},
 };
 
 /* Input: the rows of B^T, coefficients of the product of (x - p) over all other points
@@ -113,34 +109,48 @@ output6(const Vec *m, Vec *out)
 
 /* `side` and `line` are constants wherever these are inlined. */
 
-static inline __attribute__((always_inline)) void
-transform_weights(int side, const double (*g)[3], const float *windows, float *u,
-                  size_t step)
+/* Row `row` of G. */
+static void
+find_row(int side, const Pair *pairs, float first, int row, float *g)
 {
-    const int n = side + 2;
+    g[0] = row == 0 ? first : 0.0f;
+    g[1] = 0.0f;
+    g[2] = row == side + 1 ? 1.0f : 0.0f;
+    if (row > 0 && row <= side) {
+        const Pair *pair = &pairs[(row - 1) / 2];
 
-    for (int c = 0; c < PANEL; c += WIDTH) {
-        VecDouble rows[MAX_LINE][3];
+        g[0] = pair->even[0];
+        g[1] = row % 2 == 1 ? pair->odd : -pair->odd;
+        g[2] = pair->even[1];
+    }
+}
 
-        for (int x = 0; x < 3; x++) {
-            VecDouble w[3];
+static inline __attribute__((always_inline)) void
+transform_weights(int side, const Pair *pairs, float first, const float *windows,
+                  int cin, int row, float *u, size_t step)
+{
+    float g[3];
 
-            for (int y = 0; y < 3; y++) {
-                w[y] = __builtin_convertvector(
-                    vec_load(windows + (size_t) (3 * y + x) * PANEL + c), VecDouble);
+    find_row(side, pairs, first, row, g);
+    for (int i = 0; i < cin; i++, windows += (size_t) 9 * PANEL, u += PANEL) {
+        for (int c = 0; c < PANEL; c += WIDTH) {
+            Vec d[3];
+
+            for (int x = 0; x < 3; x++) {
+                const float *w = windows + (size_t) x * PANEL + c;
+
+                d[x] = vec_load(w) * g[0] + vec_load(w + (size_t) 3 * PANEL) * g[1] +
+                       vec_load(w + (size_t) 6 * PANEL) * g[2];
             }
-            for (int i = 0; i < n; i++) {
-                rows[i][x] = w[0] * g[i][0] + w[1] * g[i][1] + w[2] * g[i][2];
-            }
-        }
-        for (int i = 0; i < n; i++) {
-            for (int j = 0; j < n; j++) {
-                const VecDouble product =
-                    rows[i][0] * g[j][0] + rows[i][1] * g[j][1] + rows[i][2] * g[j][2];
+            vec_store(u + c, d[0] * first);
+            for (int j = 0; j < side / 2; j++) {
+                const Vec even = d[0] * pairs[j].even[0] + d[2] * pairs[j].even[1];
+                const Vec odd = d[1] * pairs[j].odd;
 
-                vec_store(u + (size_t) (i * n + j) * step + c,
-                          __builtin_convertvector(product, Vec));
+                vec_store(u + (size_t) (2 * j + 1) * step + c, even + odd);
+                vec_store(u + (size_t) (2 * j + 2) * step + c, even - odd);
             }
+            vec_store(u + (size_t) (side + 1) * step + c, d[2]);
         }
     }
 }
@@ -270,9 +280,9 @@ write_output(int side, Line line, const float *m, size_t step,
 }
 
 void
-LEVEL(winograd4_weights)(const float *windows, float *u, size_t step)
+LEVEL(winograd4_weights)(const float *windows, int cin, int row, float *u, size_t step)
 {
-    transform_weights(4, weights4, windows, u, step);
+    transform_weights(4, pairs4, 1.0f, windows, cin, row, u, step);
 }
 
 void
@@ -289,9 +299,9 @@ LEVEL(winograd4_output)(const float *m, size_t step, const SdeEpilogue *epilogue
 }
 
 void
-LEVEL(winograd6_weights)(const float *windows, float *u, size_t step)
+LEVEL(winograd6_weights)(const float *windows, int cin, int row, float *u, size_t step)
 {
-    transform_weights(6, weights6, windows, u, step);
+    transform_weights(6, pairs6, -1.0f, windows, cin, row, u, step);
 }
 
 void

@@ -4,8 +4,12 @@
 
 #include "kernels/kernels.h"
 
+#if defined(SDE_HAS_NEON_VARIANT)
+extern const SdeKernels sde_kernels_neon;
+#else
 extern const SdeKernels sde_kernels_baseline;
-#ifdef SDE_HAS_X86_VARIANTS
+#endif
+#if defined(SDE_HAS_X86_VARIANTS)
 extern const SdeKernels sde_kernels_avx2;
 extern const SdeKernels sde_kernels_avx512;
 #endif

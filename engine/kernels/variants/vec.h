@@ -8,19 +8,27 @@
 
 #include "kernels/kernels.h"
 
+/* WIDTH floats in a vector, PANEL floats in VECTORS vectors, ROWS of a micro-tile: its
+ * ROWS × VECTORS sums, VECTORS weights and one broadcast value have to stay in
+ * registers. */
 #if defined(__AVX512F__)
-#define WIDTH 16 /* floats in a vector */
-#define PANEL 32 /* two vectors */
-#define ROWS  14 /* 28 sums, 2 weights, 1 broadcast: of 32 registers */
+#define WIDTH 16
+#define PANEL 32
+#define ROWS  14 /* 31 of 32 registers */
 #elif defined(__AVX2__)
 #define WIDTH 8
 #define PANEL 16
-#define ROWS  6 /* 12 sums, 2 weights, 1 broadcast: of 16 registers */
+#define ROWS  6 /* 15 of 16 */
+#elif defined(__ARM_NEON)
+#define WIDTH 4
+#define PANEL 16
+#define ROWS  5 /* 25 of 32; with 6 GCC, which loads all rows first, spills sums */
 #else
 #define WIDTH 4
 #define PANEL 8
-#define ROWS  6
+#define ROWS  6 /* 15 of 16 */
 #endif
+#define VECTORS (PANEL / WIDTH)
 
 #define JOIN_(a, b) a##b
 #define JOIN(a, b)  JOIN_(a, b)
