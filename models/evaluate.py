@@ -8,8 +8,9 @@
 
 It runs the tool `sdedit` as users do, on photos that the model never saw; peers that
 are not installed are named and left out. scoreboard/ has the parts: noise.py,
-filling.py and restyling.py say what is measured, metrics.py and judge.py how, camera.py
-and holes.py on what damage, and denoisers.py and inpainters.py against whom.
+filling.py and restyling.py say what is measured, metrics.py, perceptual.py and judge.py
+how, camera.py and holes.py on what damage, and denoisers.py and inpainters.py against
+whom.
 """
 
 import argparse
@@ -48,10 +49,12 @@ INTRODUCTIONS = {
     "inpaint": (
         "Filling holes (`models/scoreboard/holes.py`). The first table has PSNR in dB "
         "/ SSIM in the hole, the largest change outside of it (of 255; it must be 0), "
-        "and seconds for a picture. The second is about looks: the texture error is "
-        "how far local contrast is off, in octaves of detail, as |log2| (0 is right; "
-        "blur has more), the seam is the mean jump over the hole's edge by the photo's own near "
-        "it: about 1 is right (`metrics.py`). " + SEARCHED
+        "and seconds for a picture. The second is about looks: the perceptual distance "
+        "(`perceptual.py`: 0 is the same, 1 nothing in common), the texture error, how "
+        "far local contrast is off, in octaves of detail, as |log2| (0 is right; blur "
+        "has more), and the seam, the mean jump over the hole's edge by the photo's own "
+        "near it: about 1 is right (`metrics.py`). The third says on how many photos a "
+        "fill is perceptually nearer to the truth than matchpatch's. " + SEARCHED
     ),
     "restyle": (
         "Photos restyled by `sdedit restyle --style NAME --strength X`, everything else "

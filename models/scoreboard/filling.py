@@ -8,12 +8,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from . import holes, metrics, report
+from . import holes, metrics, perceptual, report
 from .method import best_setting, probe, say, timed
 from .pictures import to_8_bit
 from .sheets import PIECE
 
 N_SEARCHED = 2  # photos on which the settings are searched
+RIVAL = "G'MIC inpaint_matchpatch"  # the one that we want to look better than
 
 
 @dataclass
@@ -27,6 +28,7 @@ class Case:
 class Result:
     psnr: float
     ssim: float
+    distance: float
     texture: float
     seam: float
     outside: float
@@ -46,6 +48,7 @@ def rate(picture, case, seconds):
     return Result(
         psnr=score(picture, case),
         ssim=metrics.ssim(picture, case.photo, case.hole),
+        distance=perceptual.distance(picture, case.photo, case.hole),
         texture=metrics.texture_error(picture, case.photo, case.hole),
         seam=metrics.seam(picture, case.photo, case.hole),
         outside=metrics.change_outside(picture, case.photo, case.hole),
@@ -108,16 +111,31 @@ def fidelity_table(scores, names):
 
 
 def looks_table(scores, names):
-    """Texture error and seam."""
-    textures = [averages(scores, name, "texture") for name in names]
-    seams = [averages(scores, name, "seam") for name in names]
-    rows = [
-        [f"{texture:.2f} / {seam:.2f}" for texture, seam in zip(*lines)]
-        for lines in zip(textures, seams)
+    """Perceptual distance, texture error and seam."""
+    figures = [
+        [averages(scores, name, figure) for name in names]
+        for figure in ("distance", "texture", "seam")
     ]
-    report.best_in_bold(rows[1:], textures[1:], better=min)
+    rows = [
+        [f"{d:.3f} / {texture:.2f} / {seam:.2f}" for d, texture, seam in zip(*lines)]
+        for lines in zip(*figures)
+    ]
+    report.best_in_bold(rows[1:], figures[0][1:], better=min)
     rows = [[name, *row] for name, row in zip(names, rows)]
-    return report.table(["texture error / seam", *scores], rows)
+    return report.table(["distance / texture error / seam", *scores], rows)
+
+
+def wins_table(scores, names):
+    """On how many photos a method is perceptually nearer than the rival; maybe none."""
+    if any(RIVAL not in by_method for by_method in scores.values()):
+        return ""
+    rows = [[name] for name in names if name != RIVAL]
+    for row in rows:
+        for by_method in scores.values():
+            pairs = list(zip(by_method[row[0]], by_method[RIVAL]))
+            nearer = sum(ours.distance < theirs.distance for ours, theirs in pairs)
+            row.append(f"{nearer} of {len(pairs)}")
+    return report.table([f"nearer than {RIVAL}", *scores], rows)
 
 
 def inpaint(photos, methods, sheets):
@@ -129,8 +147,12 @@ def inpaint(photos, methods, sheets):
         cases = [make_case(p, kind, seed) for seed, (_, p) in enumerate(photos)]
         scores[kind], won[kind] = run_kind(kind, methods, cases, sheets)
     names = [method.name for method in methods]
-    text = fidelity_table(scores, names) + "\n\n"
-    text += looks_table(scores, ["the photo itself", *names])
+    tables = [
+        fidelity_table(scores, names),
+        looks_table(scores, ["the photo itself", *names]),
+        wins_table(scores, names),
+    ]
+    text = "\n\n".join(table for table in tables if table)
     text += report.describe_settings(won)
     return text, skipped, broken_rule(scores, methods)
 
