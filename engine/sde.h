@@ -121,7 +121,8 @@ bool sde_sampler_from_name(const char *name, SdeSampler *sampler, GError **error
 
 /* MODEL: what the network expects there, E[x0] given the surroundings (one evaluation,
  * which is the first of n_steps). The walk from t0 then adds what an expectation lacks,
- * the more the deeper in the hole. Models without a level map fill smoothly instead. */
+ * the more the deeper in the hole, and the middle of a large hole gets its texture
+ * from patches of the surroundings. Models without a level map fill smoothly instead. */
 typedef enum {
     SDE_FILL_ORIGINAL,
     SDE_FILL_SMOOTH,

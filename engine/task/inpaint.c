@@ -10,6 +10,7 @@
 #include "base/rng.h"
 #include "task/blend.h"
 #include "task/mask.h"
+#include "task/patches.h"
 #include "task/walk.h"
 
 /* A hole's work; `patch` is what it leaves until the end. */
@@ -51,18 +52,21 @@ static void
 work_init(Work *work, const SdeHole *hole, const SdeTask *task,
           const SdeInpaintParams *params)
 {
+    bool mean_first = fills_with_model(task->denoiser, params);
+
     *work = (Work) {.hole = *hole};
     sde_area_init(&work->area, task->denoiser, hole->crop, params->sampling.max_side);
     work->walk =
         (SdeWalk) {.sampling = &params->sampling,
-                   .mean_first = fills_with_model(task->denoiser, params),
+                   .mean_first = mean_first,
                    .n_resample = task->denoiser->level_map ? 1 : params->n_resample,
                    .classes = {.label = -1},
-                   .guidance = 1.0};
+                   .guidance = 1.0,
+                   .keep_colors = mean_first ? 1.0 : 0.0};
 }
 
-/* Filling and colour match hold memory only while the walk holds none; what they need
- * above the walk's own is added to its plan. */
+/* Filling, patches and colour match hold memory only while the walk holds none; what
+ * they need above the walk's own is added to its plan. */
 static size_t
 plan_blend(const Work *work, const SdeDenoiser *denoiser)
 {
@@ -71,6 +75,9 @@ plan_blend(const Work *work, const SdeDenoiser *denoiser)
                        sde_blend_plan_match_colors(width, height));
     size_t walk = sde_walk_plan(&work->walk, denoiser);
 
+    if (work->walk.mean_first) {
+        blend = MAX(blend, sde_patches_plan(&work->area));
+    }
     return blend > walk ? blend - walk : 0;
 }
 
@@ -181,6 +188,20 @@ keep_patch(Work *work)
     }
 }
 
+/* The walk, most of the work, and texture for where it ends in something soft. */
+static bool
+walk_and_continue(Work *work, SdeTask *task, const SdeSpan *span, GError **error)
+{
+    SdeSpan walk = sde_span_part(span, 0, 1), texture = sde_span_part(span, 9, 10);
+
+    if (!work->walk.mean_first) {
+        return sde_walk_run(&work->walk, task, work->tiles, span, error);
+    }
+    walk.end = texture.begin;
+    return sde_walk_run(&work->walk, task, work->tiles, &walk, error) &&
+           sde_patches_fill(&work->area, task, &texture, error);
+}
+
 static bool
 work_run(Work *work, SdeTask *task, const SdeImage *source, const SdeMask *mask,
          const SdeInpaintParams *params, const SdeSpan *span, GError **error)
@@ -201,7 +222,7 @@ work_run(Work *work, SdeTask *task, const SdeImage *source, const SdeMask *mask,
         return false;
     }
     harden_levels(area);
-    if (!sde_walk_run(&work->walk, task, work->tiles, span, error)) {
+    if (!walk_and_continue(work, task, span, error)) {
         return false;
     }
     if (params->match_colors &&
