@@ -9,6 +9,7 @@
 
 #include "base/rng.h"
 #include "task/blend.h"
+#include "task/grain.h"
 #include "task/mask.h"
 #include "task/patches.h"
 #include "task/walk.h"
@@ -65,16 +66,31 @@ work_init(Work *work, const SdeHole *hole, const SdeTask *task,
                    .keep_colors = mean_first ? 1.0 : 0.0};
 }
 
-/* Filling, patches and colour match hold memory only while the walk holds none; what
- * they need above the walk's own is added to its plan. */
-static size_t
-plan_blend(const Work *work, const SdeDenoiser *denoiser)
+static SdeGrain
+grain_of(const Work *work, const SdeImage *source, const SdeInpaintParams *params)
 {
+    return (SdeGrain) {.source = source,
+                       .crop = work->hole.crop,
+                       .mask = work->area.mask,
+                       .bounds = work->hole.bounds,
+                       .share = params->grain};
+}
+
+/* Filling, patches, colour match and grain hold memory only while the walk holds none;
+ * what they need above the walk's own is added to its plan. */
+static size_t
+plan_blend(const Work *work, const SdeDenoiser *denoiser,
+           const SdeInpaintParams *params)
+{
+    const SdeGrain grain = grain_of(work, NULL, params);
     int width = work->area.padded_width, height = work->area.padded_height;
     size_t blend = MAX(sde_blend_plan_fill_smooth(width, height),
                        sde_blend_plan_match_colors(width, height));
     size_t walk = sde_walk_plan(&work->walk, denoiser);
 
+    if (params->grain > 0.0) {
+        blend = MAX(blend, sde_grain_plan(&grain));
+    }
     if (work->walk.mean_first) {
         blend = MAX(blend, sde_patches_plan(&work->area));
     }
@@ -100,9 +116,9 @@ plan_all(GArray *works, GArray *holes, SdeTask *task, const SdeInpaintParams *pa
         Work *work = &g_array_index(works, Work, i);
 
         work->walk.area = &work->area;
-        work->tiles =
-            sde_walk_fit(&work->walk, task, kept + plan_blend(work, task->denoiser),
-                         &work->area_bytes, error);
+        work->tiles = sde_walk_fit(&work->walk, task,
+                                   kept + plan_blend(work, task->denoiser, params),
+                                   &work->area_bytes, error);
         if (work->tiles == NULL) {
             return false;
         }
@@ -203,6 +219,18 @@ walk_and_continue(Work *work, SdeTask *task, const SdeSpan *span, GError **error
 }
 
 static bool
+add_grain(Work *work, SdeTask *task, const SdeImage *source,
+          const SdeInpaintParams *params, const SdeSpan *span, GError **error)
+{
+    const SdeGrain grain = grain_of(work, source, params);
+    SdeSpan end = sde_span_part(span, 0, 1);
+
+    end.begin = end.end;
+    return params->grain <= 0.0 ||
+           sde_grain_add(&grain, work->patch, task, &end, error);
+}
+
+static bool
 work_run(Work *work, SdeTask *task, const SdeImage *source, const SdeMask *mask,
          const SdeInpaintParams *params, const SdeSpan *span, GError **error)
 {
@@ -231,7 +259,7 @@ work_run(Work *work, SdeTask *task, const SdeImage *source, const SdeMask *mask,
         return false;
     }
     keep_patch(work);
-    return true;
+    return add_grain(work, task, source, params, span, error);
 }
 
 /* ---- all holes --------------------------------------------------------------------

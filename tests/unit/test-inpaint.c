@@ -4,6 +4,7 @@
 
 #include <math.h>
 
+#include "base/rng.h"
 #include "fake-denoiser.h"
 #include "near.h"
 #include "task/mask.h"
@@ -42,6 +43,7 @@ set_up(Fixture *fixture, const void *level_map)
     fixture->task = fake_task(&fixture->fake);
     fixture->params = (SdeInpaintParams) SDE_INPAINT_PARAMS_INIT;
     fixture->params.fill = SDE_FILL_SMOOTH;
+    fixture->params.grain = 0.0; /* what is tested is D to the last digits */
     fixture->params.sampling.n_steps = 5;
     fixture->params.sampling.strength = 1.0;
     set_picture(fixture, 150, 110, (SdeRect) {60, 40, 25, 20});
@@ -439,6 +441,36 @@ test_a_deep_hole_has_the_texture_around(Fixture *fixture, const void *level_map)
     fixture->task.pool = NULL;
 }
 
+static void
+test_a_fill_has_the_grain_around(Fixture *fixture, const void *level_map)
+{
+    double square[2] = {0.0};
+
+    set_picture(fixture, 192, 192, (SdeRect) {80, 80, 10, 60});
+    for (int y = 0; y < 192; y++) {
+        float *row = fixture->source.pixels + (size_t) y * fixture->source.stride;
+
+        sde_rng_fill_normal(1, 77, 0, y, 192, 1, 3, row, 3 * 192);
+        for (int i = 0; i < 3 * 192; i++) {
+            row[i] = 0.625f + 0.04f * row[i];
+        }
+    }
+    fixture->params.fill = SDE_FILL_MODEL;
+    fixture->fake.deviation = 0.0f;
+    for (int i = 0; i < 2; i++) {
+        fixture->params.grain = i;
+        run_well(fixture);
+        assert_outside_is_kept(fixture, 0);
+        for (int y = 82; y < 138; y++) {
+            double value = (double) test_pixel(&fixture->result, 85, y)[1] - 0.625;
+
+            square[i] += value * value / 56.0;
+        }
+    }
+    g_assert_cmpfloat(sqrt(square[0]), <, 0.002);
+    assert_near(sqrt(square[1]), 0.04, 0.012); /* 56 pixels */
+}
+
 /* A denoiser that believes its first guess alone returns it, and what continues a ramp
  * is the ramp; in one tile or in many. */
 static void
@@ -538,6 +570,7 @@ main(int argc, char **argv)
     ADD("gain", yes, test_the_mean_is_weighed_by_depth);
     ADD("depth", yes, test_depth_grades_what_follows_the_mean);
     ADD("thin", yes, test_a_thin_hole_is_done_with_its_mean);
+    ADD("grain", yes, test_a_fill_has_the_grain_around);
     ADD("texture", yes, test_a_deep_hole_has_the_texture_around);
     ADD("deep-places", yes, test_after_the_mean_only_deep_places_count);
     ADD("first-guess", yes, test_the_first_guess_continues_what_is_known);
