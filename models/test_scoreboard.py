@@ -162,8 +162,8 @@ class Perceptual(unittest.TestCase):
 class Damage(unittest.TestCase):
     def test_holes_are_reproducible_and_of_their_kind(self):
         for kind in holes.KINDS:
-            one, same, other = (holes.make_hole(kind, 256, 192, s) for s in (1, 1, 2))
-            self.assertEqual(one.shape, (256, 192), kind)
+            one, same, other = (holes.make_hole(kind, 384, 320, s) for s in (1, 1, 2))
+            self.assertEqual(one.shape, (384, 320), kind)
             self.assertTrue(np.array_equal(one, same), kind)
             self.assertTrue(0 < one.mean() < 0.5, kind)
             if kind != "border":  # there are only four of these
@@ -278,6 +278,53 @@ class Board(unittest.TestCase):
             self.assertIn(f"| sdedit | {cell} |", filling.wins_table(scores, ["sdedit"]))
         scores["box 64"].pop(filling.RIVAL)
         self.assertEqual(filling.wins_table(scores, ["sdedit"]), "")
+
+    def test_a_fill_without_grain_is_noticed(self):
+        photo, hole = make_photo(96), make_hole(96)
+        clean = make_photo(96) * 0 + 0.5
+        again = make_photo(96, seed=5)
+        self.assertEqual(metrics.grain_match(photo, photo, hole), 1)
+        self.assertLess(metrics.grain_match(clean, photo, hole), 0.05)
+        self.assertAlmostEqual(metrics.grain_match(again, photo, hole), 1, delta=0.15)
+        smooth = Method("smooth", lambda case, s: np.full_like(case.photo, 0.5))
+        right = Method("right", lambda case, s: case.photo)
+        won = {kind: {"smooth": None, "right": None} for kind in filling.GRAIN_KINDS}
+        table = filling.grain_table(self.photos(96)[:1], [smooth, right], won)
+        self.assertEqual(table.count("0.00"), 3)
+        self.assertEqual(table.count("**1.00**"), 3)
+
+    def test_evaluations_reach_the_method_and_make_rows(self):
+        seen = []
+
+        def method_of(n):
+            def run(case, setting):
+                seen.append(n)
+                return case.photo if n >= 10 else np.full_like(case.photo, 0.5)
+
+            return Method("sdedit", run)
+
+        photos = [("0.png", noise.to_8_bit(make_photo(96)))]
+        table = filling.evaluations(photos, method_of).splitlines()
+        self.assertEqual(sorted(set(seen)), list(filling.EVALUATIONS))
+        self.assertEqual(len(table), 2 + len(filling.EVALUATIONS))
+        self.assertNotIn("inf", table[4])
+        self.assertEqual(table[5].count("inf / 0.000"), 3)
+
+    def test_a_soft_mask_falls_off_over_what_is_known(self):
+        case = filling.make_case(make_photo(96), "soft blobs", 1)
+        core, soft = case.mask == 1, (case.mask > 0) & (case.mask < 1)
+        self.assertGreater(soft.sum(), 100)
+        self.assertTrue((case.damaged[core] == 0).all())
+        self.assertTrue(np.array_equal(case.damaged[~core], case.photo[~core]))
+        self.assertTrue(np.array_equal(case.hole, core | soft))
+        hard = filling.make_case(make_photo(96), "blobs", 1)
+        self.assertTrue(np.array_equal(hard.mask == 1, hard.mask > 0))
+
+    def test_a_box_that_leaves_nothing_is_no_kind(self):
+        self.assertNotIn("box 192", holes.kinds_for(192, 400))
+        self.assertIn("box 192", holes.kinds_for(256, 256))
+        for kind in holes.kinds_for(96, 96):
+            self.assertFalse(holes.make_hole(kind, 96, 96, 0).all())
 
     def test_what_cannot_run_is_skipped_unless_it_is_ours(self):
         def missing(case, setting):
