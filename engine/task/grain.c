@@ -21,7 +21,7 @@
 typedef struct {
     const SdeGrain *grain;
     SdeNoiseLevel level;
-    double share;
+    double share;                     /* of the level that is added */
     int width, height;                /* of the bounds */
     float *known;                     /* of the crop: 1 known, 0 not */
     float *noise;                     /* 3 a pixel, one pixel more all around */
@@ -93,9 +93,7 @@ level_at(const Grain *self, float value, int channel)
     return UNIT * (float) sde_noise_level_of_channel(&self->level, channel, unit);
 }
 
-/* The finest detail, by what the photo's noise would have. What blurred noise leaves of
- * the filter's answer is a sixth. rgb: rows `stride` apart, scale * rgb + shift is
- * -1..1. */
+/* A picture: rows `stride` floats apart, scale * rgb + shift is -1..1. */
 typedef struct {
     const float *rgb;
     int width, height;
@@ -103,6 +101,8 @@ typedef struct {
     float scale, shift;
 } View;
 
+/* The finest detail at a pixel, by what the photo's noise would have. What blurred
+ * noise leaves of the filter's answer is a sixth. */
 static float
 measure_detail(const Grain *self, const View *view, int x, int y)
 {
@@ -127,8 +127,8 @@ measure_detail(const Grain *self, const View *view, int x, int y)
                MOST);
 }
 
-/* The estimate may take slow waves for noise, and this filter textures: so the lesser
- * of them is believed. */
+/* The estimate may take slow waves for noise, and this filter takes texture for it: so
+ * the lesser of the two is believed. */
 static void
 measure_around(Grain *self)
 {
