@@ -23,8 +23,7 @@
 #define TEXTURE_RADIUS 2 /* pixels, of three box blurs of the gradients */
 #define REACH          2 /* patches have 2 REACH + 1 pixels a side */
 #define N_PATCH        ((2 * REACH + 1) * (2 * REACH + 1))
-#define MAX_LEVELS     3
-#define COARSE_DEPTH   6  /* pixels of the coarsest level, at least */
+#define MAX_LEVELS     5
 #define N_ROUNDS       2  /* of searching and making anew, at each level */
 #define N_SEARCHES     4  /* sweeps of a round; three times as many to begin with */
 #define STRIPE         32 /* rows */
@@ -34,7 +33,14 @@
 #define FROM_DEPTH   6
 #define FULL_DEPTH   14
 #define COLOR_RADIUS 5 /* pixels, of three box blurs: coarser is the network's */
-#define FAR          1e30f
+/* Pixels: from the first to the second the network's colours, which fade to an average,
+ * lose their say. */
+#define HELD_DEPTH 64
+#define FREE_DEPTH 96
+#define FAR        1e30f
+
+/* Pixels: how deep a hole must be for one level more. */
+static const float level_depths[MAX_LEVELS] = {0.0f, 12.0f, 24.0f, 80.0f, 112.0f};
 
 enum { HOLE = 1, TARGET = 2, SOURCE = 4 };
 
@@ -249,8 +255,7 @@ load_levels(Patches *patches, float deepest, GError **error)
     for (int i = 1; i < MAX_LEVELS && patches->n_levels == i; i++) {
         load_coarser(&patches->levels[i - 1], &patches->levels[i]);
         find_sources(&patches->levels[i]);
-        if (patches->levels[i].a_source >= 0 &&
-            deepest >= (float) (COARSE_DEPTH << i)) {
+        if (patches->levels[i].a_source >= 0 && deepest >= level_depths[i]) {
             patches->n_levels++;
         }
     }
@@ -580,6 +585,13 @@ share_at(float depth)
     return CLAMP((depth - FROM_DEPTH) / (FULL_DEPTH - FROM_DEPTH), 0.0f, 1.0f);
 }
 
+/* How much the coarse colours so deep in the hole are the network's. */
+static float
+held_at(float depth)
+{
+    return CLAMP((FREE_DEPTH - depth) / (FREE_DEPTH - HELD_DEPTH), 0.0f, 1.0f);
+}
+
 /* The fine part of the difference, in the measure of the depth; what is coarse, the
  * network knows better. */
 static void
@@ -606,8 +618,8 @@ take_channel(Patches *patches, size_t c)
         float share = share_at(patches->depth[i]);
 
         if (share > 0.0f) {
-            float value =
-                area->out[3 * i + c] + share * (change[i] - patches->plane[i]);
+            float held = held_at(patches->depth[i]) * patches->plane[i];
+            float value = area->out[3 * i + c] + share * (change[i] - held);
 
             area->out[3 * i + c] = CLAMP(value, -1.0f, 1.0f);
         }
