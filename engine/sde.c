@@ -372,7 +372,8 @@ check_inpaint(const SdeInpaintParams *params, GError **error)
            check_range("grow", params->grow, 0, MAX_DISTANCE, error) &&
            check_range("feather", params->feather, 0, MAX_DISTANCE, error) &&
            check_range("number of resamplings", params->n_resample, 1, MAX_RESAMPLE,
-                       error);
+                       error) &&
+           check_range("grain", params->grain, 0, 1, error);
 }
 
 static bool

@@ -121,7 +121,9 @@ bool sde_sampler_from_name(const char *name, SdeSampler *sampler, GError **error
 
 /* MODEL: what the network expects there, E[x0] given the surroundings (one evaluation,
  * which is the first of n_steps). The walk from t0 then adds what an expectation lacks,
- * the more the deeper in the hole. Models without a level map fill smoothly instead. */
+ * the more the deeper in the hole, and the middle of a large hole gets its texture
+ * from patches of the surroundings. Models without a level map fill smoothly instead.
+ */
 typedef enum {
     SDE_FILL_ORIGINAL,
     SDE_FILL_SMOOTH,
@@ -148,9 +150,13 @@ typedef struct {
     int grow, feather; /* pixels; change the mask before the run */
     int n_resample;    /* RePaint's r: 1 none; ordinary models only */
     bool match_colors; /* shift the fill to meet its border */
+    double grain;      /* 0..1: share of the photo's noise that the fill gets */
 } SdeInpaintParams;
-#define SDE_INPAINT_PARAMS_INIT \
-    {.sampling = SDE_SAMPLING_INIT(10, 0.8), .fill = SDE_FILL_MODEL, .n_resample = 1}
+#define SDE_INPAINT_PARAMS_INIT              \
+    {.sampling = SDE_SAMPLING_INIT(10, 0.8), \
+     .fill = SDE_FILL_MODEL,                 \
+     .n_resample = 1,                        \
+     .grain = 1}
 
 /* The noise of a photo in 8-bit units (0..255). */
 typedef struct {

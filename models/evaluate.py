@@ -8,8 +8,9 @@
 
 It runs the tool `sdedit` as users do, on photos that the model never saw; peers that
 are not installed are named and left out. scoreboard/ has the parts: noise.py,
-filling.py and restyling.py say what is measured, metrics.py and judge.py how, camera.py
-and holes.py on what damage, and denoisers.py and inpainters.py against whom.
+filling.py and restyling.py say what is measured, metrics.py, perceptual.py and judge.py
+how, camera.py and holes.py on what damage, and denoisers.py and inpainters.py against
+whom.
 """
 
 import argparse
@@ -25,7 +26,7 @@ from scoreboard import denoisers, engine, filling, inpainters, judge  # noqa: E4
 from scoreboard import noise, pictures, report, restyling  # noqa: E402
 from scoreboard.sheets import Sheets, draw_sheet, save_small  # noqa: E402
 
-TASKS = ("denoise", "camera", "inpaint", "restyle")
+TASKS = ("denoise", "camera", "inpaint", "evaluations", "restyle")
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 SEARCHED = (
     "The settings of the peers are searched anew for every column on 2 of the photos, "
@@ -48,10 +49,21 @@ INTRODUCTIONS = {
     "inpaint": (
         "Filling holes (`models/scoreboard/holes.py`). The first table has PSNR in dB "
         "/ SSIM in the hole, the largest change outside of it (of 255; it must be 0), "
-        "and seconds for a picture. The second is about looks: the texture error is "
-        "how far local contrast is off, in octaves of detail, as |log2| (0 is right; "
-        "blur has more), the seam is the mean jump over the hole's edge by the photo's own near "
-        "it: about 1 is right (`metrics.py`). " + SEARCHED
+        "and seconds for a picture. Soft blobs have an edge that falls off over 8 pixels "
+        "of what is known; all but sdedit take it for a hole. The second is about looks: the perceptual distance "
+        "(`perceptual.py`: 0 is the same, 1 nothing in common), the texture error, how "
+        "far local contrast is off, in octaves of detail, as |log2| (0 is right; blur "
+        "has more), and the seam, the mean jump over the hole's edge by the photo's own "
+        "near it: about 1 is right (`metrics.py`). The third says on how many photos a "
+        "fill is perceptually nearer to the truth than matchpatch's. The last is how "
+        "strong the finest grain in the hole is by the photo's own there, after noise "
+        "was added to the whole photo: 1 is right. " + SEARCHED
+    ),
+    "evaluations": (
+        "Filling holes with `--steps N`, at most so many evaluations of the network: "
+        "PSNR in dB / perceptual distance in the hole. The first evaluation is the "
+        "mean; holes less than 4 pixels deep never get a second one. Everything else is "
+        "the default, the texture and grain at the end included."
     ),
     "restyle": (
         "Photos restyled by `sdedit restyle --style NAME --strength X`, everything else "
@@ -141,6 +153,12 @@ def measure(task, args, photos):
     elif task == "inpaint":
         methods = methods_of(task, args)
         text, skipped, changed = filling.inpaint(photos, methods, sheets)
+    elif task == "evaluations":
+        sdedit = engine.find_sdedit(args.sdedit)
+        text = filling.evaluations(
+            photos,
+            lambda n: engine.inpainters(sdedit, args.model, "--steps", n)[0],
+        )
     else:
         run, styles = restyler_and_styles(args)
         learnt = judge.learn(args.learn, args.art)

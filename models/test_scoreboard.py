@@ -15,7 +15,7 @@ try:
     from PIL import Image
 
     from scoreboard import camera, filling, holes, inpainters, judge, metrics, noise
-    from scoreboard import pictures, report, restyling, sheets
+    from scoreboard import perceptual, pictures, report, restyling, sheets
     from scoreboard.method import Method, best_setting, probe, run_program
 except ImportError as error:
     if __name__ != "__main__":
@@ -84,11 +84,86 @@ class Metrics(unittest.TestCase):
         self.assertAlmostEqual(metrics.tones_kept(1 - self.photo, self.photo), -1)
 
 
+def make_texture(angle=0.6, size=96, seed=0):
+    """Grain that is stretched in one direction, around mid grey."""
+    rng = np.random.default_rng(seed)
+    y, x = np.mgrid[-12:13, -12:13]
+    along = x * np.cos(angle) + y * np.sin(angle)
+    across = y * np.cos(angle) - x * np.sin(angle)
+    kernel = np.exp(-(along**2) / 32 - across**2 / 2)
+    spectrum = np.fft.fft2(rng.standard_normal((size, size)))
+    plane = np.real(np.fft.ifft2(spectrum * np.fft.fft2(kernel, (size, size))))
+    plane *= 0.1 / plane.std()
+    return np.repeat((0.5 + plane)[..., None], 3, axis=2).astype(np.float32)
+
+
+class Perceptual(unittest.TestCase):
+    def setUp(self):
+        self.truth = make_texture()
+        self.grain = np.random.default_rng(1).standard_normal(self.truth.shape)
+        self.mean = np.full_like(self.truth, 0.5)
+
+    def distance(self, picture):
+        return perceptual.distance(picture, self.truth)
+
+    def blurred(self, sigma):
+        plane = metrics.blurred(self.truth[..., 0], sigma)
+        return np.repeat(plane[..., None], 3, axis=2)
+
+    def test_equal_pictures_have_no_distance_and_a_flat_one_much(self):
+        hole = make_hole(96)
+        self.assertAlmostEqual(self.distance(self.truth), 0)
+        self.assertAlmostEqual(perceptual.distance(self.truth, self.truth, hole), 0)
+        self.assertGreater(self.distance(self.mean), 0.4)
+        self.assertLessEqual(self.distance(np.zeros_like(self.mean)), 1)
+
+    def test_more_blur_and_more_noise_are_farther(self):
+        blurred = [self.blurred(sigma) for sigma in (0.5, 1, 2, 4)]
+        noisy = [self.truth + sigma / 255 * self.grain for sigma in (5, 10, 25, 50)]
+        for steps in (blurred, noisy):
+            far = [0, *map(self.distance, steps)]
+            self.assertEqual(far, sorted(set(far)))
+            self.assertGreater(far[-1], 0.1)
+
+    def test_a_moved_texture_is_nearer_than_another_one_and_much_nearer_than_none(self):
+        moved = self.distance(np.roll(self.truth, (3, 2), (0, 1)))
+        again = self.distance(make_texture(seed=2))
+        turned = self.distance(make_texture(angle=2.2, seed=2))
+        none = self.distance(self.mean)
+        self.assertLess(moved, none / 4)
+        self.assertLess(again, turned / 1.5)
+        self.assertLess(turned, none)
+        self.assertLess(metrics.psnr(np.roll(self.truth, (3, 2), (0, 1)), self.truth),
+                        metrics.psnr(self.mean, self.truth) + 3)
+
+    def test_smoothing_costs_more_than_noise_of_the_same_psnr(self):
+        smooth = self.blurred(2)
+        error = np.sqrt(((smooth - self.truth) ** 2).mean())
+        noisy = self.truth + error * self.grain
+        self.assertAlmostEqual(metrics.psnr(smooth, self.truth),
+                               metrics.psnr(noisy, self.truth), delta=0.3)
+        self.assertGreater(self.distance(smooth), 1.5 * self.distance(noisy))
+
+    def test_a_seam_and_wrong_colours_are_noticed_where_they_are(self):
+        photo, hole = make_photo(96), make_hole(96)
+        elsewhere = np.roll(hole, (48, 48), (0, 1))
+        patch = np.where(hole[..., None], photo + 0.1, photo)
+        tinted = np.where(hole[..., None], photo + [0.1, 0, -0.1], photo)
+        for picture in (patch, tinted):
+            inside = perceptual.distance(picture, photo, hole)
+            self.assertGreater(inside, 0.05)
+            self.assertLess(perceptual.distance(picture, photo, elsewhere), inside / 5)
+        rim = hole & ~np.roll(hole, 2, 0)
+        shifted = photo + 0.1  # the same change without an edge
+        self.assertGreater(perceptual.distance(patch, photo, rim),
+                           1.3 * perceptual.distance(shifted, photo, rim))
+
+
 class Damage(unittest.TestCase):
     def test_holes_are_reproducible_and_of_their_kind(self):
         for kind in holes.KINDS:
-            one, same, other = (holes.make_hole(kind, 256, 192, s) for s in (1, 1, 2))
-            self.assertEqual(one.shape, (256, 192), kind)
+            one, same, other = (holes.make_hole(kind, 384, 320, s) for s in (1, 1, 2))
+            self.assertEqual(one.shape, (384, 320), kind)
             self.assertTrue(np.array_equal(one, same), kind)
             self.assertTrue(0 < one.mean() < 0.5, kind)
             if kind != "border":  # there are only four of these
@@ -201,6 +276,66 @@ class Board(unittest.TestCase):
             photos = [(name, noise.to_8_bit(photo)) for name, photo in photos]
             found = filling.inpaint(photos, methods, NO_SHEETS)[2]
             self.assertAlmostEqual(found, change, places=3)
+
+    def test_a_fill_is_nearer_than_its_rival_where_it_is(self):
+        photos = [photo for _, photo in self.photos(96)]
+        cases = [filling.make_case(p, "box 64", seed) for seed, p in enumerate(photos)]
+        right = [filling.rate(case.photo, case, 0) for case in cases]
+        flat = [filling.rate(np.full_like(c.photo, 0.5), c, 0) for c in cases]
+        mixed = [right[0], *flat[1:]]
+        for ours, theirs, cell in ((right, flat, "3 of 3"), (mixed, flat, "1 of 3"),
+                                   (flat, right, "0 of 3")):
+            scores = {"box 64": {"sdedit": ours, filling.RIVAL: theirs}}
+            self.assertIn(f"| sdedit | {cell} |", filling.wins_table(scores, ["sdedit"]))
+        scores["box 64"].pop(filling.RIVAL)
+        self.assertEqual(filling.wins_table(scores, ["sdedit"]), "")
+
+    def test_a_fill_without_grain_is_noticed(self):
+        photo, hole = make_photo(96), make_hole(96)
+        clean = make_photo(96) * 0 + 0.5
+        again = make_photo(96, seed=5)
+        self.assertEqual(metrics.grain_match(photo, photo, hole), 1)
+        self.assertLess(metrics.grain_match(clean, photo, hole), 0.05)
+        self.assertAlmostEqual(metrics.grain_match(again, photo, hole), 1, delta=0.15)
+        smooth = Method("smooth", lambda case, s: np.full_like(case.photo, 0.5))
+        right = Method("right", lambda case, s: case.photo)
+        won = {kind: {"smooth": None, "right": None} for kind in filling.GRAIN_KINDS}
+        table = filling.grain_table(self.photos(96)[:1], [smooth, right], won)
+        self.assertEqual(table.count("0.00"), 3)
+        self.assertEqual(table.count("**1.00**"), 3)
+
+    def test_evaluations_reach_the_method_and_make_rows(self):
+        seen = []
+
+        def method_of(n):
+            def run(case, setting):
+                seen.append(n)
+                return case.photo if n >= 10 else np.full_like(case.photo, 0.5)
+
+            return Method("sdedit", run)
+
+        photos = [("0.png", noise.to_8_bit(make_photo(96)))]
+        table = filling.evaluations(photos, method_of).splitlines()
+        self.assertEqual(sorted(set(seen)), list(filling.EVALUATIONS))
+        self.assertEqual(len(table), 2 + len(filling.EVALUATIONS))
+        self.assertNotIn("inf", table[4])
+        self.assertEqual(table[5].count("inf / 0.000"), 3)
+
+    def test_a_soft_mask_falls_off_over_what_is_known(self):
+        case = filling.make_case(make_photo(96), "soft blobs", 1)
+        core, soft = case.mask == 1, (case.mask > 0) & (case.mask < 1)
+        self.assertGreater(soft.sum(), 100)
+        self.assertTrue((case.damaged[core] == 0).all())
+        self.assertTrue(np.array_equal(case.damaged[~core], case.photo[~core]))
+        self.assertTrue(np.array_equal(case.hole, core | soft))
+        hard = filling.make_case(make_photo(96), "blobs", 1)
+        self.assertTrue(np.array_equal(hard.mask == 1, hard.mask > 0))
+
+    def test_a_box_that_leaves_nothing_is_no_kind(self):
+        self.assertNotIn("box 192", holes.kinds_for(192, 400))
+        self.assertIn("box 192", holes.kinds_for(256, 256))
+        for kind in holes.kinds_for(96, 96):
+            self.assertFalse(holes.make_hole(kind, 96, 96, 0).all())
 
     def test_what_cannot_run_is_skipped_unless_it_is_ours(self):
         def missing(case, setting):

@@ -5,8 +5,9 @@
 #include "intl.h"
 #include "procedure.h"
 
-static const char *const main_arguments[] = {
-    "strength", "steps", "seed", "fill", "grow", "feather", "match-colors", NULL};
+static const char *const main_arguments[] = {"strength",     "steps", "seed",
+                                             "fill",         "grow",  "feather",
+                                             "match-colors", "grain", NULL};
 static const char *const further_arguments[] = {
     "mask-mode", "context",      "sampler", "eta",   "resample", "max-side",
     "tile-size", "tile-overlap", "source",  "model", "threads",  "memory",
@@ -60,6 +61,8 @@ add_arguments(GimpProcedure *procedure)
         procedure, "match-colors", _("Ad_just colors"),
         _("Shift the colors of the new area so that they meet its border"), FALSE,
         G_PARAM_READWRITE);
+    sde_arguments_add_share(procedure, "grain", _("Match gr_ain"),
+                            _("Share of the photo's noise that the new area gets"), 1);
     sde_arguments_add_sampling_details(procedure);
     sde_arguments_add_int(procedure, "max-side", _("Largest _working side"),
                           _("Work on a picture of at most this many pixels a side and "
@@ -86,7 +89,7 @@ read_arguments(GimpProcedureConfig *config, SdeJob *job)
         (SdeMaskMode) gimp_procedure_config_get_choice_id(config, "mask-mode");
     g_object_get(config, "grow", &params->grow, "feather", &params->feather, "context",
                  &params->context, "resample", &params->n_resample, "match-colors",
-                 &match_colors, NULL);
+                 &match_colors, "grain", &params->grain, NULL);
     params->match_colors = match_colors;
 }
 

@@ -9,7 +9,9 @@
 
 #include "base/rng.h"
 #include "task/blend.h"
+#include "task/grain.h"
 #include "task/mask.h"
+#include "task/patches.h"
 #include "task/walk.h"
 
 /* A hole's work; `patch` is what it leaves until the end. */
@@ -51,26 +53,47 @@ static void
 work_init(Work *work, const SdeHole *hole, const SdeTask *task,
           const SdeInpaintParams *params)
 {
+    bool mean_first = fills_with_model(task->denoiser, params);
+
     *work = (Work) {.hole = *hole};
     sde_area_init(&work->area, task->denoiser, hole->crop, params->sampling.max_side);
     work->walk =
         (SdeWalk) {.sampling = &params->sampling,
-                   .mean_first = fills_with_model(task->denoiser, params),
+                   .mean_first = mean_first,
                    .n_resample = task->denoiser->level_map ? 1 : params->n_resample,
                    .classes = {.label = -1},
-                   .guidance = 1.0};
+                   .guidance = 1.0,
+                   .keep_colors = mean_first ? 1.0 : 0.0};
 }
 
-/* Filling and colour match hold memory only while the walk holds none; what they need
- * above the walk's own is added to its plan. */
-static size_t
-plan_blend(const Work *work, const SdeDenoiser *denoiser)
+static SdeGrain
+grain_of(const Work *work, const SdeImage *source, const SdeInpaintParams *params)
 {
+    return (SdeGrain) {.source = source,
+                       .crop = work->hole.crop,
+                       .mask = work->area.mask,
+                       .bounds = work->hole.bounds,
+                       .share = params->grain};
+}
+
+/* Filling, patches, colour match and grain hold memory only while the walk holds none;
+ * what they need above the walk's own is added to its plan. */
+static size_t
+plan_blend(const Work *work, const SdeDenoiser *denoiser,
+           const SdeInpaintParams *params)
+{
+    const SdeGrain grain = grain_of(work, NULL, params);
     int width = work->area.padded_width, height = work->area.padded_height;
     size_t blend = MAX(sde_blend_plan_fill_smooth(width, height),
                        sde_blend_plan_match_colors(width, height));
     size_t walk = sde_walk_plan(&work->walk, denoiser);
 
+    if (params->grain > 0.0) {
+        blend = MAX(blend, sde_grain_plan(&grain));
+    }
+    if (work->walk.mean_first) {
+        blend = MAX(blend, sde_patches_plan(&work->area));
+    }
     return blend > walk ? blend - walk : 0;
 }
 
@@ -93,9 +116,9 @@ plan_all(GArray *works, GArray *holes, SdeTask *task, const SdeInpaintParams *pa
         Work *work = &g_array_index(works, Work, i);
 
         work->walk.area = &work->area;
-        work->tiles =
-            sde_walk_fit(&work->walk, task, kept + plan_blend(work, task->denoiser),
-                         &work->area_bytes, error);
+        work->tiles = sde_walk_fit(&work->walk, task,
+                                   kept + plan_blend(work, task->denoiser, params),
+                                   &work->area_bytes, error);
         if (work->tiles == NULL) {
             return false;
         }
@@ -181,6 +204,32 @@ keep_patch(Work *work)
     }
 }
 
+/* The walk, most of the work, and texture for where it ends in something soft. */
+static bool
+walk_and_continue(Work *work, SdeTask *task, const SdeSpan *span, GError **error)
+{
+    SdeSpan walk = sde_span_part(span, 0, 1), texture = sde_span_part(span, 9, 10);
+
+    if (!work->walk.mean_first) {
+        return sde_walk_run(&work->walk, task, work->tiles, span, error);
+    }
+    walk.end = texture.begin;
+    return sde_walk_run(&work->walk, task, work->tiles, &walk, error) &&
+           sde_patches_fill(&work->area, task, &texture, error);
+}
+
+static bool
+add_grain(Work *work, SdeTask *task, const SdeImage *source,
+          const SdeInpaintParams *params, const SdeSpan *span, GError **error)
+{
+    const SdeGrain grain = grain_of(work, source, params);
+    SdeSpan end = sde_span_part(span, 0, 1);
+
+    end.begin = end.end;
+    return params->grain <= 0.0 ||
+           sde_grain_add(&grain, work->patch, task, &end, error);
+}
+
 static bool
 work_run(Work *work, SdeTask *task, const SdeImage *source, const SdeMask *mask,
          const SdeInpaintParams *params, const SdeSpan *span, GError **error)
@@ -201,7 +250,7 @@ work_run(Work *work, SdeTask *task, const SdeImage *source, const SdeMask *mask,
         return false;
     }
     harden_levels(area);
-    if (!sde_walk_run(&work->walk, task, work->tiles, span, error)) {
+    if (!walk_and_continue(work, task, span, error)) {
         return false;
     }
     if (params->match_colors &&
@@ -210,7 +259,7 @@ work_run(Work *work, SdeTask *task, const SdeImage *source, const SdeMask *mask,
         return false;
     }
     keep_patch(work);
-    return true;
+    return add_grain(work, task, source, params, span, error);
 }
 
 /* ---- all holes --------------------------------------------------------------------

@@ -26,9 +26,11 @@ typedef struct {
 
 /* Independent noise fields of one seed. */
 enum {
-    SDE_STREAM_START = 0, /* the noise that a walk starts from */
-    SDE_STREAM_FILL = 1,  /* contents of a hole with SDE_FILL_NOISE */
-    SDE_STREAM_STEP = 16  /* and up: fresh noise of each step */
+    SDE_STREAM_START = 0,   /* the noise that a walk starts from */
+    SDE_STREAM_FILL = 1,    /* contents of a hole with SDE_FILL_NOISE */
+    SDE_STREAM_PATCHES = 2, /* where to look for patches */
+    SDE_STREAM_GRAIN = 3,   /* noise that a fill gets to match the photo's */
+    SDE_STREAM_STEP = 16    /* and up: fresh noise of each step */
 };
 
 /* a = ceil(a / b) and the next multiple, for sizes that were checked before. */

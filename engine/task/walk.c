@@ -46,7 +46,7 @@ typedef struct {
     float deepest; /* of them */
     float *mean;   /* NULL: not used, or nothing is known */
     int color_width, color_height;
-    float *colors, *color_shift; /* coarse start; its difference from D */
+    float *colors, *color_shift; /* coarse start or mean; its difference from D */
     SdeSamplerState *state;
     bool graded;    /* the model takes an angle per pixel */
     bool uses_mean; /* and what is known, continued over the rest */
@@ -319,8 +319,20 @@ evaluate(Run *run, SdeClasses classes, double guidance, const SdeSpan *span,
     return sde_tiles_denoise(run->tiles, run->task, &input, run->d, &part, error);
 }
 
-/* D += keep (low-pass of start - low-pass of D), as in ILVR (Choi et al. 2021). To the
- * end of the walk: then the result holds the colours too. */
+/* The coarse colours that D shall keep. */
+static void
+note_colors(Run *run, const float *rgb)
+{
+    if (run->walk->keep_colors > 0.0) {
+        sde_scale_down(rgb, 3 * (size_t) run->width, run->width, run->height, 3,
+                       run->colors, run->color_width, run->color_height);
+    }
+}
+
+/* D += keep (noted colours - low-pass of D), as in ILVR (Choi et al. 2021). To the end
+ * of the walk: then the result holds the colours too. A first evaluation that gives the
+ * mean gives its hues, which far from the rim the noise would tint; brightness is free,
+ * else contrast is lost. */
 static void
 hold_colors(Run *run)
 {
@@ -331,6 +343,15 @@ hold_colors(Run *run)
     if (keep <= 0.0f) {
         return;
     }
+    for (size_t i = 0; run->graded && i < run->n_pixels; i++) {
+        if (run->now[i] <= 0.0f) { /* no window need have been there */
+            memcpy(run->d + 3 * i, run->x + 3 * i, 3 * sizeof(float));
+        }
+    }
+    if (run->walk->mean_first && run->step == 0) {
+        note_colors(run, run->d);
+        return;
+    }
     g_autofree float *row = g_new(float, 3 * (size_t) run->width);
     g_autofree float *scratch = g_new(float, 3 * (size_t) width);
 
@@ -338,6 +359,9 @@ hold_colors(Run *run)
                    run->color_shift, width, height);
     for (size_t i = 0; i < n; i++) {
         run->color_shift[i] = keep * (run->colors[i] - run->color_shift[i]);
+    }
+    for (size_t i = 0; run->walk->mean_first && i < n; i += 3) {
+        sde_blend_share(run->color_shift + i, 0.0, 1.0);
     }
     for (int y = 0; y < run->height; y++) {
         float *d = run->d + 3 * (size_t) y * (size_t) run->width;
@@ -523,10 +547,8 @@ run_walk(Run *run, const SdeSpan *span, GError **error)
     find_depth(run);
     fill_thetas(run, thetas);
     run->thetas = thetas;
-    if (walk->keep_colors > 0.0) {
-        sde_scale_down(walk->area->start, 3 * (size_t) run->width, run->width,
-                       run->height, 3, run->colors, run->color_width,
-                       run->color_height);
+    if (!walk->mean_first) {
+        note_colors(run, walk->area->start);
     }
     if (!choose_tiles(run, &smaller, error)) {
         return false;

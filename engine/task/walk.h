@@ -15,7 +15,7 @@ typedef struct {
                       * start, not from fresh noise; not with mean_first */
     SdeClasses classes;
     double guidance;    /* 1: none */
-    double keep_colors; /* 0..1: hold the coarse colours of start */
+    double keep_colors; /* 0..1: hold the coarse colours of start, or the mean's hues */
 } SdeWalk;
 
 /* Network passes that this walk makes. */

@@ -12,7 +12,7 @@
 /* As GOption fills them in; NULL and the numbers below mean "not given". */
 typedef struct {
     char *model, *mask, *style, *second_style, *sigma, *sampler, *fill, *size, *seed;
-    double strength, luminance, color, keep_grain, eta, guidance, keep_colors,
+    double strength, luminance, color, keep_grain, grain, eta, guidance, keep_colors,
         keep_structure, mix;
     int steps, threads, memory, tile, overlap, max_side, context, grow, feather,
         resample, passes;
@@ -166,6 +166,8 @@ add_inpaint_options(GOptionContext *context, Raw *raw)
          "Walk each stretch N times (RePaint; ordinary models only)", "N"},
         {"match-colors", 0, 0, G_OPTION_ARG_NONE, &raw->match_colors,
          "Shift the fill to meet the colours around it", NULL},
+        {"grain", 0, 0, G_OPTION_ARG_DOUBLE, &raw->grain,
+         "Share of the photo's noise that the fill gets, 0 to 1 (default: 1)", "X"},
         G_OPTION_ENTRY_NULL};
 
     g_option_context_add_main_entries(context, entries, NULL);
@@ -437,6 +439,7 @@ read_tasks(const Raw *raw, SdeOptions *options, GError **error)
     options->inpaint.feather = raw->feather;
     options->inpaint.n_resample = raw->resample;
     options->inpaint.match_colors = raw->match_colors;
+    options->inpaint.grain = raw->grain;
     options->restyle = (SdeRestyleParams) SDE_RESTYLE_PARAMS_INIT;
     if (is_given(raw->guidance)) {
         options->restyle.guidance = raw->guidance;
@@ -522,6 +525,7 @@ parse_command(SdeCommand command, int argc, char **argv, GError **error)
     g_auto(Raw) raw = {.strength = NOT_GIVEN,
                        .memory = NOT_GIVEN,
                        .luminance = 1.0,
+                       .grain = 1.0,
                        .color = 1.0,
                        .guidance = NOT_GIVEN,
                        .steps = NOT_GIVEN,

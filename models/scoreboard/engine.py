@@ -41,12 +41,12 @@ def denoisers(sdedit, model):
     return [known, row("**sdedit**, sigma estimated", lambda case: "auto")]
 
 
-def inpainters(sdedit, model):
+def inpainters(sdedit, model, *options):
     def run(case, setting):
         def command(source, target, mask):
-            return [sdedit, "inpaint", *common(model), source, mask, target]
+            return [sdedit, "inpaint", *common(model), *options, source, mask, target]
 
-        return through_files(case.damaged, command, ".png", case.hole)
+        return through_files(case.damaged, command, ".png", case.mask)
 
     return [Method("**sdedit**", run, ours=True)]
 

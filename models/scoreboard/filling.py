@@ -8,25 +8,32 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from . import holes, metrics, report
+from . import holes, metrics, perceptual, report
 from .method import best_setting, probe, say, timed
 from .pictures import to_8_bit
 from .sheets import PIECE
 
 N_SEARCHED = 2  # photos on which the settings are searched
+GRAIN = 8  # of 0..255, noise of photos on which the grain is compared
+GRAIN_KINDS = ("text", "blobs", "box 64")
+EVALUATIONS = (1, 2, 5, 10, 20, 50)
+EVALUATED_KINDS = ("scratches", "blobs", "box 64")
+RIVAL = "G'MIC inpaint_matchpatch"  # the one that we want to look better than
 
 
 @dataclass
 class Case:
     photo: np.ndarray
     damaged: np.ndarray  # the hole is black
-    hole: np.ndarray
+    mask: np.ndarray  # levels 0..1
+    hole: np.ndarray  # where that is above 0: what may change
 
 
 @dataclass
 class Result:
     psnr: float
     ssim: float
+    distance: float
     texture: float
     seam: float
     outside: float
@@ -34,8 +41,9 @@ class Result:
 
 
 def make_case(photo, kind, seed):
-    hole = holes.make_hole(kind, *photo.shape[:2], seed)
-    return Case(photo, np.where(hole[..., None], 0, photo).astype(np.float32), hole)
+    mask = holes.make_mask(kind, *photo.shape[:2], seed)
+    damaged = np.where(mask[..., None] == 1, 0, photo).astype(np.float32)
+    return Case(photo, damaged, mask, mask > 0)
 
 
 def score(picture, case):
@@ -46,6 +54,7 @@ def rate(picture, case, seconds):
     return Result(
         psnr=score(picture, case),
         ssim=metrics.ssim(picture, case.photo, case.hole),
+        distance=perceptual.distance(picture, case.photo, case.hole),
         texture=metrics.texture_error(picture, case.photo, case.hole),
         seam=metrics.seam(picture, case.photo, case.hole),
         outside=metrics.change_outside(picture, case.photo, case.hole),
@@ -108,16 +117,81 @@ def fidelity_table(scores, names):
 
 
 def looks_table(scores, names):
-    """Texture error and seam."""
-    textures = [averages(scores, name, "texture") for name in names]
-    seams = [averages(scores, name, "seam") for name in names]
-    rows = [
-        [f"{texture:.2f} / {seam:.2f}" for texture, seam in zip(*lines)]
-        for lines in zip(textures, seams)
+    """Perceptual distance, texture error and seam."""
+    figures = [
+        [averages(scores, name, figure) for name in names]
+        for figure in ("distance", "texture", "seam")
     ]
-    report.best_in_bold(rows[1:], textures[1:], better=min)
+    rows = [
+        [f"{d:.3f} / {texture:.2f} / {seam:.2f}" for d, texture, seam in zip(*lines)]
+        for lines in zip(*figures)
+    ]
+    report.best_in_bold(rows[1:], figures[0][1:], better=min)
     rows = [[name, *row] for name, row in zip(names, rows)]
-    return report.table(["texture error / seam", *scores], rows)
+    return report.table(["distance / texture error / seam", *scores], rows)
+
+
+def wins_table(scores, names):
+    """On how many photos a method is perceptually nearer than the rival; maybe none."""
+    if any(RIVAL not in by_method for by_method in scores.values()):
+        return ""
+    rows = [[name] for name in names if name != RIVAL]
+    for row in rows:
+        for by_method in scores.values():
+            pairs = list(zip(by_method[row[0]], by_method[RIVAL]))
+            nearer = sum(ours.distance < theirs.distance for ours, theirs in pairs)
+            row.append(f"{nearer} of {len(pairs)}")
+    return report.table([f"nearer than {RIVAL}", *scores], rows)
+
+
+def noisy(photo, seed):
+    noise = np.random.default_rng(seed).normal(0, GRAIN / 255, photo.shape)
+    return to_8_bit((photo + noise).astype(np.float32))
+
+
+def grain_table(photos, methods, won):
+    """How strong a fill's grain is by the photo's, where the photo has noise."""
+    names = [method.name for method in methods]
+    rows, values = [[] for _ in names], [[] for _ in names]
+    for kind in GRAIN_KINDS:
+        say(f"grain: {kind}")
+        cases = [make_case(noisy(p, s), kind, s) for s, (_, p) in enumerate(photos)]
+        for method, row, value in zip(methods, rows, values):
+            setting = won[kind][method.name]
+            fills = [to_8_bit(method.run(case, setting)) for case in cases]
+            match = report.mean(
+                metrics.grain_match(fill, case.photo, case.hole)
+                for fill, case in zip(fills, cases)
+            )
+            row.append(f"{match:.2f}")
+            value.append(abs(match - 1))
+    report.best_in_bold(rows, values, better=min)
+    rows = [[name, *row] for name, row in zip(names, rows)]
+    return report.table([f"grain, photos with σ {GRAIN}", *GRAIN_KINDS], rows)
+
+
+def evaluations(photos, method_of):
+    """The table of quality against evaluations; `method_of(n)` makes at most n."""
+    rows = []
+    for n in EVALUATIONS:
+        say(f"{n} evaluations")
+        method, results = method_of(n), {}
+        for kind in EVALUATED_KINDS:
+            cases = [make_case(p, kind, s) for s, (_, p) in enumerate(photos)]
+            results[kind] = {
+                method.name: [
+                    rate(to_8_bit(picture), case, seconds)
+                    for case in cases
+                    for picture, seconds in [timed(method, case, None)]
+                ]
+            }
+        psnrs = averages(results, method.name, "psnr")
+        distances = averages(results, method.name, "distance")
+        cells = [f"{psnr:.2f} / {d:.3f}" for psnr, d in zip(psnrs, distances)]
+        seconds = averages(results, method.name, "seconds")[-1]
+        rows.append([f"{n}", *cells, f"{seconds:.1f}"])
+    head = ["evaluations", *EVALUATED_KINDS, f"s, {EVALUATED_KINDS[-1]}"]
+    return report.table(head, rows)
 
 
 def inpaint(photos, methods, sheets):
@@ -125,12 +199,17 @@ def inpaint(photos, methods, sheets):
     tiny = make_case(photos[0][1][:32, :32], "scratches", 0)
     methods, skipped = probe(methods, tiny)
     scores, won = {}, {}
-    for kind in holes.KINDS:
+    for kind in holes.kinds_for(*photos[0][1].shape[:2]):
         cases = [make_case(p, kind, seed) for seed, (_, p) in enumerate(photos)]
         scores[kind], won[kind] = run_kind(kind, methods, cases, sheets)
     names = [method.name for method in methods]
-    text = fidelity_table(scores, names) + "\n\n"
-    text += looks_table(scores, ["the photo itself", *names])
+    tables = [
+        fidelity_table(scores, names),
+        looks_table(scores, ["the photo itself", *names]),
+        wins_table(scores, names),
+        grain_table(photos, methods, won),
+    ]
+    text = "\n\n".join(table for table in tables if table)
     text += report.describe_settings(won)
     return text, skipped, broken_rule(scores, methods)
 

@@ -1,15 +1,17 @@
 """Holes to be filled, as people select them; a kind, a size and a seed name one.
 
-A hole is an array [h, w] of bool, true where the picture is unknown. This is not the
-code that makes the holes of the training (sdedit_models/masks.py).
+A hole is an array [h, w] of bool, true where the picture is unknown; a mask, an array of
+levels 0..1, may fall off softly around it, over pixels that are as they were. This is
+not the code that makes the holes of the training (sdedit_models/masks.py).
 """
 
 import zlib
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
-from scipy.ndimage import gaussian_filter
+from scipy.ndimage import distance_transform_edt, gaussian_filter
 
+SOFT_EDGE = 8  # pixels
 TEXT = "The quick brown fox jumps over the lazy dog 0123456789 "
 
 
@@ -95,11 +97,22 @@ KINDS = {
     "scratches": scratches,
     "text": text,
     "blobs": blobs,
+    "soft blobs": blobs,
     "box 64": box(64),
     "box 128": box(128),
+    "box 192": box(192),
     "irregular": irregular,
     "border": border,
 }
+
+
+def kinds_for(h, w):
+    """The kinds that leave something known around them in a picture of this size."""
+    return [
+        kind
+        for kind in KINDS
+        if not kind.startswith("box") or int(kind.split()[1]) < min(h, w)
+    ]
 
 
 def make_hole(kind, h, w, seed):
@@ -109,3 +122,12 @@ def make_hole(kind, h, w, seed):
     if not hole.any():
         hole[h // 2, w // 2] = True
     return hole
+
+
+def make_mask(kind, h, w, seed):
+    """The mask of that hole: 1 inside; "soft" kinds fall off to 0 around it."""
+    hole = make_hole(kind, h, w, seed)
+    if not kind.startswith("soft"):
+        return hole.astype(np.float32)
+    levels = 1 - distance_transform_edt(~hole) / (SOFT_EDGE + 1)
+    return np.clip(levels, 0, 1).astype(np.float32)

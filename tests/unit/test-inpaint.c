@@ -4,6 +4,7 @@
 
 #include <math.h>
 
+#include "base/rng.h"
 #include "fake-denoiser.h"
 #include "near.h"
 #include "task/mask.h"
@@ -42,6 +43,7 @@ set_up(Fixture *fixture, const void *level_map)
     fixture->task = fake_task(&fixture->fake);
     fixture->params = (SdeInpaintParams) SDE_INPAINT_PARAMS_INIT;
     fixture->params.fill = SDE_FILL_SMOOTH;
+    fixture->params.grain = 0.0; /* what is tested is D to the last digits */
     fixture->params.sampling.n_steps = 5;
     fixture->params.sampling.strength = 1.0;
     set_picture(fixture, 150, 110, (SdeRect) {60, 40, 25, 20});
@@ -304,17 +306,19 @@ assert_untouched(Fixture *fixture)
     }
 }
 
-/* One evaluation at full noise gives the mean, whatever the strength. */
+/* One evaluation at full noise gives the mean, whatever the strength; nothing here is
+ * so deep that it gets texture. */
 static void
 test_the_model_fills_with_its_mean(Fixture *fixture, const void *level_map)
 {
+    set_picture(fixture, 150, 110, (SdeRect) {60, 40, 25, 12});
     fixture->params.fill = SDE_FILL_MODEL;
     fixture->params.sampling.strength = 0.1;
     fixture->params.sampling.n_steps = 1;
     run_well(fixture);
     g_assert_cmpint(fixture->fake.n_calls, ==, 1);
     g_assert_cmpfloat(fixture->fake.highest_theta, >, 1.5f);
-    for (int y = 40; y < 60; y++) {
+    for (int y = 40; y < 52; y++) {
         for (int x = 60; x < 85; x++) {
             /* the schedule ends with a trace of signal, x of the last angle with it */
             assert_near((double) test_pixel(&fixture->result, x, y)[0], 0.625, 0.01);
@@ -397,6 +401,74 @@ test_after_the_mean_only_deep_places_count(Fixture *fixture, const void *level_m
     g_assert_cmpint(n_pixels, >, 1200 * 200);
     g_assert_cmpint(n_pixels, <, n_steps * 1200 * 200 / 2);
     assert_outside_is_kept(fixture, 0);
+}
+
+/* The middle of a large hole has the texture of what is around, whatever the network's
+ * has; what it copies is the same with any number of threads. */
+static void
+test_a_deep_hole_has_the_texture_around(Fixture *fixture, const void *level_map)
+{
+    g_autoptr(SdePool) pool = sde_pool_new(3);
+    g_autofree float *once = NULL;
+    double square = 0.0;
+
+    set_picture(fixture, 150, 110, (SdeRect) {40, 30, 50, 50});
+    for (int i = 0; i < 150 * 110; i++) {
+        float stripe = i % 150 % 4 < 2 ? 0.4f : 0.6f;
+        float *rgb = fixture->source.pixels +
+                     (size_t) (i / 150) * fixture->source.stride + 3 * (i % 150);
+
+        rgb[0] = rgb[1] = rgb[2] = stripe;
+    }
+    fixture->params.fill = SDE_FILL_MODEL;
+    fixture->fake.mean = 0.0f;
+    fixture->fake.deviation = 0.0f;
+    run_well(fixture);
+    for (int x = 56; x < 72; x++) {
+        double value = (double) test_pixel(&fixture->result, x, 55)[0] - 0.5;
+
+        square += value * value / 16.0;
+    }
+    assert_near(sqrt(square), 0.1, 0.03);
+    assert_outside_is_kept(fixture, 0);
+    once =
+        g_memdup2(fixture->result.pixels, fixture->result.stride * 110 * sizeof(float));
+    fixture->task.pool = pool;
+    run_well(fixture);
+    g_assert_cmpmem(once, fixture->result.stride * 110 * sizeof(float),
+                    fixture->result.pixels,
+                    fixture->result.stride * 110 * sizeof(float));
+    fixture->task.pool = NULL;
+}
+
+static void
+test_a_fill_has_the_grain_around(Fixture *fixture, const void *level_map)
+{
+    double square[2] = {0.0};
+
+    set_picture(fixture, 192, 192, (SdeRect) {80, 80, 10, 60});
+    for (int y = 0; y < 192; y++) {
+        float *row = fixture->source.pixels + (size_t) y * fixture->source.stride;
+
+        sde_rng_fill_normal(1, 77, 0, y, 192, 1, 3, row, 3 * 192);
+        for (int i = 0; i < 3 * 192; i++) {
+            row[i] = 0.625f + 0.04f * row[i];
+        }
+    }
+    fixture->params.fill = SDE_FILL_MODEL;
+    fixture->fake.deviation = 0.0f;
+    for (int i = 0; i < 2; i++) {
+        fixture->params.grain = i;
+        run_well(fixture);
+        assert_outside_is_kept(fixture, 0);
+        for (int y = 82; y < 138; y++) {
+            double value = (double) test_pixel(&fixture->result, 85, y)[1] - 0.625;
+
+            square[i] += value * value / 56.0;
+        }
+    }
+    g_assert_cmpfloat(sqrt(square[0]), <, 0.002);
+    assert_near(sqrt(square[1]), 0.04, 0.012); /* 56 pixels */
 }
 
 /* A denoiser that believes its first guess alone returns it, and what continues a ramp
@@ -498,6 +570,8 @@ main(int argc, char **argv)
     ADD("gain", yes, test_the_mean_is_weighed_by_depth);
     ADD("depth", yes, test_depth_grades_what_follows_the_mean);
     ADD("thin", yes, test_a_thin_hole_is_done_with_its_mean);
+    ADD("grain", yes, test_a_fill_has_the_grain_around);
+    ADD("texture", yes, test_a_deep_hole_has_the_texture_around);
     ADD("deep-places", yes, test_after_the_mean_only_deep_places_count);
     ADD("first-guess", yes, test_the_first_guess_continues_what_is_known);
     ADD("tiles", yes, test_a_pointwise_result_does_not_depend_on_the_tiles);

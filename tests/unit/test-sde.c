@@ -233,6 +233,7 @@ test_numbers_out_of_range_are_named(Fixture *fixture, const void *data)
     ASSERT_INPAINT_NUMBER_FAILS(grow, 5000, "grow");
     ASSERT_INPAINT_NUMBER_FAILS(feather, -2, "feather");
     ASSERT_INPAINT_NUMBER_FAILS(n_resample, 0, "resampling");
+    ASSERT_INPAINT_NUMBER_FAILS(grain, 1.1, "grain is 1.1");
 }
 
 static void
