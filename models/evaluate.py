@@ -34,17 +34,18 @@ SEARCHED = (
 )
 INTRODUCTIONS = {
     "denoise": (
-        "White Gaussian noise, σ of 0…255. Cells are PSNR in dB / SSIM. “Float” is "
-        "noise as in papers, handed over as float TIFF; “8 bit” is clipped and rounded "
-        "as in a file. The peers are told σ. OpenCV knows only 8 bits. " + SEARCHED
+        "White Gaussian noise, σ of 0…255. Cells are PSNR in dB / SSIM / perceptual "
+        "distance (`perceptual.py`; 0 is the same, and blur costs). “Float” is noise as "
+        "in papers, handed over as float TIFF; “8 bit” is clipped and rounded as in a "
+        "file. The peers are told σ. OpenCV knows only 8 bits. " + SEARCHED
     ),
     "camera": (
         "Simulated camera noise: Poisson and read noise in linear light, Bayer mosaic, "
         "white balance, tone curve, JPEG 80–95, or 95–99 from the full-frame camera "
-        "(`models/scoreboard/camera.py`); the model was trained on another simulation. Cells are PSNR in dB / SSIM, and how "
-        "many photos came out worse than they went in. Nobody tells sdedit the noise "
-        "level where it says “estimated”; all others are told the true mean level of "
-        "each photo. " + SEARCHED
+        "(`models/scoreboard/camera.py`); the model was trained on another simulation. "
+        "Cells are PSNR in dB / SSIM / perceptual distance, and how many photos came out "
+        "worse than they went in. Nobody tells sdedit the noise level where it says "
+        "“estimated”; all others are told the true mean level of each photo. " + SEARCHED
     ),
     "inpaint": (
         "Filling holes (`models/scoreboard/holes.py`). The first table has PSNR in dB "

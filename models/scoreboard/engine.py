@@ -25,20 +25,24 @@ def common(model, threads=1):
 
 
 def denoisers(sdedit, model):
-    """sdedit that is told the noise level, and sdedit that estimates it."""
+    """sdedit that is told the noise level, and sdedit that estimates it; the latter also
+    with a second evaluation."""
 
-    def row(name, sigma_of):
+    def row(name, sigma_of, n_steps=1):
         def run(case, setting):
             def command(source, target):
-                sigma = ["--sigma", sigma_of(case)]
-                return [sdedit, "denoise", *common(model), *sigma, source, target]
+                options = ["--sigma", sigma_of(case), "--steps", n_steps]
+                return [sdedit, "denoise", *common(model), *options, source, target]
 
             return through_files(case.noisy, command, case.suffix)
 
         return Method(name, run, ours=True)
 
-    known = row("**sdedit**, sigma told", lambda case: case.sigma)
-    return [known, row("**sdedit**, sigma estimated", lambda case: "auto")]
+    return [
+        row("**sdedit**, sigma told", lambda case: case.sigma),
+        row("**sdedit**, sigma estimated", lambda case: "auto"),
+        row("**sdedit**, sigma estimated, 2 steps", lambda case: "auto", n_steps=2),
+    ]
 
 
 def inpainters(sdedit, model, *options):

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from . import camera, metrics, report
+from . import camera, metrics, perceptual, report
 from .method import best_setting, probe, say, timed
 from .pictures import middle, to_8_bit
 
@@ -31,6 +31,7 @@ class Case:
 class Result:
     psnr: float
     ssim: float
+    distance: float  # perceptual
     worse: bool  # than the noisy picture
     seconds: float  # for a megapixel
 
@@ -59,13 +60,21 @@ def score(picture, case):
     return metrics.psnr(picture, case.clean)
 
 
+def rate(picture, case, worse, seconds):
+    return Result(
+        psnr=score(picture, case),
+        ssim=metrics.ssim(picture, case.clean),
+        distance=perceptual.distance(picture, case.clean),
+        worse=worse,
+        seconds=seconds,
+    )
+
+
 def measure(method, setting, case):
     picture, seconds = timed(method, case, setting)
     megapixels = case.clean.shape[0] * case.clean.shape[1] / 1e6
-    psnr = score(picture, case)
-    worse = psnr < score(case.noisy, case)
-    ssim = metrics.ssim(picture, case.clean)
-    return picture, Result(psnr, ssim, worse, seconds / megapixels)
+    worse = score(picture, case) < score(case.noisy, case)
+    return picture, rate(picture, case, worse, seconds / megapixels)
 
 
 def run_condition(name, methods, cases, sheets):
@@ -76,8 +85,7 @@ def run_condition(name, methods, cases, sheets):
     for i, case in enumerate(cases):
         sheets.add(name, i, "photo", case.clean)
         sheets.add(name, i, "noisy", case.noisy)
-        ssim = metrics.ssim(case.noisy, case.clean)
-        unrepaired.append(Result(score(case.noisy, case), ssim, False, 0.0))
+        unrepaired.append(rate(case.noisy, case, False, 0.0))
     for method in methods:
         say(f"{name}: {method.name}")
         won[method.name] = best_setting(method, some, score)
@@ -90,8 +98,10 @@ def run_condition(name, methods, cases, sheets):
 
 
 def average(results):
-    psnr = report.mean(result.psnr for result in results)
-    return psnr, report.mean(result.ssim for result in results)
+    return [
+        report.mean(getattr(result, figure) for result in results)
+        for figure in ("psnr", "ssim", "distance")
+    ]
 
 
 def make_table(scores, columns, count_worse):
@@ -100,12 +110,12 @@ def make_table(scores, columns, count_worse):
     rows, values = [], []
     for name in names:
         averages = [average(by_method[name]) for by_method in scores.values()]
-        cells = [f"{psnr:.2f} / {ssim:.3f}" for psnr, ssim in averages]
+        cells = ["{:.2f} / {:.3f} / {:.3f}".format(*figures) for figures in averages]
         if count_worse and name != names[0]:
             worse = [sum(r.worse for r in by[name]) for by in scores.values()]
             cells = [f"{cell}, {n} worse" for cell, n in zip(cells, worse)]
         rows.append(cells)
-        values.append([psnr for psnr, _ in averages])
+        values.append([psnr for psnr, _, _ in averages])
     report.best_in_bold(rows, values)
     for name, row in zip(names, rows):
         seconds = [r.seconds for by_method in scores.values() for r in by_method[name]]
