@@ -382,6 +382,25 @@ test_class_names_need_a_network_with_classes(void)
     assert_refused(folder, SDE_ERROR, SDE_ERROR_FORMAT, "'class_names'");
 }
 
+static void
+test_a_noise_network_is_optional_but_must_be_sound(void)
+{
+    g_autoptr(TempFolder) folder = temp_folder_new();
+    g_autoptr(GError) error = NULL;
+    g_autoptr(SdeBundle) without = NULL, with = NULL;
+
+    write_ours(folder);
+    without = sde_bundle_load(folder, &error);
+    g_assert_no_error(error);
+    g_assert_null(without->noise_weights);
+    write_weights(folder, "noise_level/model.safetensors");
+    with = sde_bundle_load(folder, &error);
+    g_assert_no_error(error);
+    g_assert_nonnull(with->noise_weights);
+    temp_text_write(folder, "noise_level/model.safetensors", "no such thing");
+    assert_refused(folder, SDE_ERROR, SDE_ERROR_FORMAT, "noise_level");
+}
+
 int
 main(int argc, char **argv)
 {
@@ -406,6 +425,7 @@ main(int argc, char **argv)
     ADD("channels", test_channels_must_fit_the_kind_of_model);
     ADD("sdedit-object", test_wrong_values_in_the_sdedit_object_are_refused);
     ADD("class-names-need-classes", test_class_names_need_a_network_with_classes);
+    ADD("noise-network", test_a_noise_network_is_optional_but_must_be_sound);
 #undef ADD
     return g_test_run();
 }
