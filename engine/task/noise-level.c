@@ -39,6 +39,9 @@
 #define WHITE_BAND  1.2
 #define WHITE_SCALE 0.65
 
+/* The network may be believed where statistics are not yet sure that it is noise. */
+#define NET_TRUST 2.5
+
 /* ---- questions --------------------------------------------------------------------
  */
 
@@ -389,12 +392,12 @@ fit_bins(const SdeNoiseOctaves *sum, int channel, SdeNoiseLevel *level)
     }
 }
 
-/* Between what the finest patterns show and the sum of the octaves. */
+/* Between what the finest patterns show and what all of the noise is said to be. */
 static void
 fit_octaves(const SdeNoiseOctaves *sum, double evenness, int channel,
             SdeNoiseLevel *level)
 {
-    double finest = level->offset[channel];
+    double finest = MAX(level->offset[channel], 1e-3);
     SdeNoiseOctaves between = *sum;
 
     for (int i = 0; i < SDE_NOISE_BINS; i++) {
@@ -566,26 +569,40 @@ typedef struct {
     Ranking rankings[3];
 } Estimate;
 
-/* Of noise that is not white. The network knows it when it sees it; statistics have to
- * be careful. False: it is texture. */
+/* The sum of octaves has texture in it, never too little noise; the network tells the
+ * two apart better, but may take fur for noise: the lesser of both. */
+static void
+take_lesser(SdeNoiseOctaves *sampled, const SdeNoiseOctaves *sum)
+{
+    for (int i = 0; i < SDE_NOISE_BINS; i++) {
+        if (sum->n[i] > 0) {
+            sampled->variance[i] = MIN(sampled->variance[i], sum->variance[i]);
+        }
+    }
+}
+
+/* Of what is not white. How likely it is noise, statistics tell. False: it is texture.
+ */
 static bool
 judge_correlated(const Estimate *estimate, const bool correlated[3],
                  SdeNoiseLevel *level)
 {
-    SdeNoiseOctaves sums[3];
-    double evenness;
+    SdeNoiseOctaves sums[3], sampled;
+    double evenness = sde_noise_octaves_sum(estimate->surveys, correlated, sums);
+    double trust = MIN(NET_TRUST * evenness, 1.0);
+    bool asked = evenness > 0.0 && estimate->net != NULL &&
+                 sde_noise_sample(estimate->net, estimate->source, estimate->mask,
+                                  estimate->pool, estimate->cancellable, &sampled);
 
-    if (estimate->net != NULL &&
-        sde_noise_sample(estimate->net, estimate->source, estimate->mask,
-                         estimate->pool, estimate->cancellable, sums)) {
-        for (int c = 0; c < 3; c++) {
-            fit_bins(sums, c, level);
-        }
-        return true;
-    }
-    evenness = sde_noise_octaves_sum(estimate->surveys, correlated, sums);
     for (int c = 0; c < 3; c++) {
-        if (correlated[c] && evenness > 0.0) {
+        if (asked) {
+            SdeNoiseOctaves lesser = sampled;
+
+            if (correlated[c]) {
+                take_lesser(&lesser, sums + c);
+            }
+            fit_octaves(&lesser, trust, c, level);
+        } else if (correlated[c] && evenness > 0.0) {
             fit_octaves(sums + c, evenness, c, level);
         } else if (level->offset[c] > 0.0) {
             fit_white(estimate->rankings + c, level);

@@ -17,7 +17,7 @@ from .jpeg import jpeg
 from .lines import along_both, resizing, smoothed
 from .mixture import OPPONENT, to_8_bit
 
-WHITE, NONE = 0.15, 0.4  # shares of white noise, of no noise
+WHITE, NONE = 0.25, 0.12  # shares of white noise, of no noise
 
 # Malvar, He, Cutler 2004: what is missing at a pixel from its neighbours, with the
 # gradient of the colour that is there. Eighths.
