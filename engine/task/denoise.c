@@ -22,7 +22,10 @@
 /* Pixels: a pixel is noisy, so its colour is the mean of 5 × 5. */
 #define LEVEL_RADIUS 2
 #define NOISE_REACH  4.0 /* deviations: beyond, a value out of range is no noise */
-#define LAST_SHARE   0.3 /* of the noise, which the last of several evaluations sees */
+/* Of noise that pixels share the model, which mostly learnt white noise, leaves some.
+ */
+#define CORRELATED_GAIN 1.3
+#define LAST_SHARE      0.3 /* of the noise, which the last of several evaluations sees */
 
 typedef struct {
     const SdeTask *task;
@@ -34,6 +37,7 @@ typedef struct {
     bool per_pixel;      /* angle follows brightness and place */
     double lowest_theta; /* that the model knows */
     float reach;         /* of noise, beyond 0..1 */
+    double gain;         /* of the level, that the model is told */
     double share;        /* of the noise that is left */
     float *d;            /* padded × 3 */
     float
@@ -47,7 +51,7 @@ typedef struct {
 static double
 theta_of_sigma(const Run *run, double sigma)
 {
-    return MAX(atan(2.0 * run->share * sigma / 255.0), run->lowest_theta);
+    return MAX(atan(2.0 * run->gain * run->share * sigma / 255.0), run->lowest_theta);
 }
 
 /* ---- what a tile sees -------------------------------------------------------------
@@ -385,6 +389,10 @@ find_level(Run *run, const SdeMask *mask, const SdeSpan *span, GError **error)
         sde_noise_level_estimate(run->source, mask, run->task->noise_net,
                                  run->task->pool, cancellable, &run->level);
     }
+    if (run->params->noise_level < 0.0 && run->level.is_correlated &&
+        run->task->noise_net != NULL) { /* statistics alone say too much already */
+        run->gain = CORRELATED_GAIN;
+    }
     run->per_pixel = denoiser->level_map && !sde_noise_level_is_uniform(&run->level);
     run->reach = (float) (NOISE_REACH / 255.0 * sde_noise_level_highest(&run->level));
     run->lowest_theta =
@@ -409,7 +417,8 @@ sde_denoise_run(SdeTask *task, const SdeImage *source, const SdeMask *mask,
                 const SdeDenoiseParams *params, SdeImage *result, const SdeSpan *span,
                 GError **error)
 {
-    Run run = {.task = task, .source = source, .params = params, .share = 1.0};
+    Run run = {
+        .task = task, .source = source, .params = params, .gain = 1.0, .share = 1.0};
     g_autoptr(SdeTiles) tiles = NULL;
     g_autoptr(SdeArena) arena = NULL;
     size_t bytes;

@@ -2,7 +2,7 @@
  * SPDX-License-Identifier: GPL-3.0-or-later */
 #pragma once
 
-#include "nn/noise-net.h"
+#include "sample/noise-net.h"
 #include "task/noise-octaves.h"
 
 /* Asks about windows all over the photo, or around what mask (nullable) selects. False

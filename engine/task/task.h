@@ -5,8 +5,8 @@
 #include "base/arena.h"
 #include "base/parallel.h"
 #include "base/span.h"
-#include "nn/noise-net.h"
 #include "sample/denoiser.h"
+#include "sample/noise-net.h"
 #include "sde.h"
 
 typedef struct {

@@ -1,7 +1,7 @@
 /* Golden cases of the kind noise_net: a picture goes in, a guess for every cell comes
  * out. SPDX-License-Identifier: GPL-3.0-or-later */
 #include "model/bundle.h"
-#include "nn/noise-net.h"
+#include "sample/noise-net.h"
 #include "sde.h"
 #include "verify/golden-case.h"
 
@@ -28,8 +28,9 @@ run_net(const SdeNoiseNet *net, const float *rgb, int width, int height, SdePool
         GError **error)
 {
     const int n_threads = pool != NULL ? sde_pool_get_n_threads(pool) : 1;
-    g_autofree SdeNoiseGuess *guesses = g_new(
-        SdeNoiseGuess, (size_t) (width / SDE_NOISE_CELL) * (height / SDE_NOISE_CELL));
+    g_autofree SdeNoiseGuess *guesses =
+        g_new(SdeNoiseGuess,
+              (size_t) (width / SDE_NOISE_CELL) * (size_t) (height / SDE_NOISE_CELL));
     g_autoptr(SdeArena) dry = sde_arena_new_dry();
     g_autoptr(SdeArena) arena = NULL;
     SdeCompute compute = {.arena = dry, .n_threads = n_threads};

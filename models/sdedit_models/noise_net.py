@@ -3,7 +3,7 @@
 It reads RGB in -1..1 and gives for every cell of 8 x 8 pixels the log of the variance of
 the noise (mean over the channels, in 8-bit units squared) and the log of the variance of
 this number: a normal distribution, trained by its likelihood (Nix, Weigend 1994).
-engine/nn/noise-net.c is its twin.
+engine/sample/noise-net.c is its twin.
 """
 
 from pathlib import Path

@@ -1,12 +1,13 @@
 /* The noise network's file, and how its guesses become an estimate. What it computes is
  * checked by a golden case. SPDX-License-Identifier: GPL-3.0-or-later */
-#include "nn/noise-net.h"
+#include "sample/noise-net.h"
 
 #include <math.h>
 #include <string.h>
 
 #include "base/rng.h"
 #include "fake-denoiser.h"
+#include "model/weights.h"
 #include "near.h"
 #include "sde.h"
 #include "task/noise-level.h"

@@ -2,7 +2,7 @@
  * differences of neighbours; what follows sees the logs of their squares, in which a
  * twofold noise is the same step at every level.
  * SPDX-License-Identifier: GPL-3.0-or-later */
-#include "nn/noise-net.h"
+#include "sample/noise-net.h"
 
 #include <math.h>
 #include <string.h>
@@ -10,7 +10,7 @@
 #include "nn/params.h"
 
 #define PATCH     2
-#define CHANNELS  (3 * PATCH * PATCH)
+#define CHANNELS  12 /* 3 × PATCH × PATCH */
 #define N_OUTPUTS 2
 #define GAIN      64.0f /* of the first convolutions, before the log */
 #define N_HIDDEN  7
@@ -128,21 +128,17 @@ sde_noise_net_free(SdeNoiseNet *net)
 static void
 unshuffle(const float *rgb, SdeTensor *x)
 {
-    const size_t pitch = 3 * PATCH * (size_t) x->w;
+    const size_t patch = PATCH, pitch = 3 * patch * (size_t) x->w;
     float *to = x->data;
 
-    for (int y = 0; y < x->h; y++) {
-        for (int i = 0; i < x->w; i++, to += CHANNELS) {
-            const float *from =
-                rgb + (size_t) y * PATCH * pitch + 3 * PATCH * (size_t) i;
+    for (size_t i = 0; i < sde_tensor_pixels(x); i++, to += CHANNELS) {
+        const size_t row = i / (size_t) x->w, column = i % (size_t) x->w;
+        const float *from = rgb + row * patch * pitch + 3 * patch * column;
 
-            for (int c = 0; c < CHANNELS; c++) {
-                const int within = c % (PATCH * PATCH);
+        for (size_t c = 0; c < CHANNELS; c++) {
+            const size_t within = c % (patch * patch), channel = c / (patch * patch);
 
-                to[c] = from[(size_t) (within / PATCH) * pitch +
-                             3 * (size_t) (within % PATCH) +
-                             (size_t) (c / (PATCH * PATCH))];
-            }
+            to[c] = from[within / patch * pitch + 3 * (within % patch) + channel];
         }
     }
 }

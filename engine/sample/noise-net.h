@@ -6,7 +6,8 @@
 #pragma once
 
 #include "kernels/compute.h"
-#include "model/weights.h"
+
+struct _SdeWeights; /* model/weights.h */
 
 #define SDE_NOISE_CELL 8 /* pixels on a side */
 /* Part of every variance: 8-bit rounding hides what is weaker. */
@@ -15,7 +16,7 @@
 typedef struct _SdeNoiseNet SdeNoiseNet; /* fixed after new; shared by threads */
 
 /* Copies what it needs. SDE_ERROR_FORMAT names a missing, extra or misshapen tensor. */
-SdeNoiseNet *sde_noise_net_new(SdeWeights *weights, GError **error);
+SdeNoiseNet *sde_noise_net_new(struct _SdeWeights *weights, GError **error);
 void sde_noise_net_free(SdeNoiseNet *net); /* accepts NULL */
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(SdeNoiseNet, sde_noise_net_free)
 
