@@ -63,7 +63,7 @@ sde_golden_run_noise_net(SdeGoldenCase *golden, GError **error)
     }
     const int height = (int) info->shape[2], width = (int) info->shape[3];
     const size_t pixels = (size_t) width * (size_t) height;
-    const size_t cells = pixels / (SDE_NOISE_CELL * SDE_NOISE_CELL);
+    const size_t cell = SDE_NOISE_CELL, cells = pixels / (cell * cell);
     const float *x = sde_golden_case_peek(golden, "x", RGB * pixels, error);
 
     if (x == NULL || (net = load_net(golden->model, error)) == NULL) {
