@@ -150,10 +150,10 @@ open_weights(const char *folder, GError **error)
 static bool
 open_noise_weights(SdeBundle *bundle, GError **error)
 {
-    g_autofree char *path =
-        g_build_filename(bundle->folder, "noise_level", "model.safetensors", NULL);
+    static const char name[] = "noise_level" G_DIR_SEPARATOR_S "model.safetensors";
+    g_autofree char *path = g_build_filename(bundle->folder, name, NULL);
 
-    if (!g_file_test(path, G_FILE_TEST_EXISTS)) {
+    if (!has_file(bundle->folder, name)) {
         return true;
     }
     bundle->noise_weights = sde_weights_open(path, error);

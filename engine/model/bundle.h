@@ -13,8 +13,8 @@ typedef struct _SdeBundle {
     SdeUnetConfig unet;
     SdeSchedulerConfig scheduler; /* DDPM defaults when the folder has none */
     SdeWeights *weights;
-    SdeWeights
-        *noise_weights; /* of sample/noise-net.h; NULL when the folder has none */
+    /* Of sample/noise-net.h; NULL when the folder has none. */
+    SdeWeights *noise_weights;
     /* The "sdedit" object of model_index.json (models/README.md): */
     int patch_size; /* 1 when absent */
     bool level_map;

@@ -195,7 +195,7 @@ sde_noise_net_run(const SdeNoiseNet *net, SdeCompute *compute, const float *rgb,
     SdeTensor x =
         sde_compute_alloc(compute, 1, height / PATCH, width / PATCH, CHANNELS);
 
-    if (!sde_compute_is_dry(compute)) {
+    if (rgb != NULL) {
         unshuffle(rgb, &x);
     }
     x = run_layer(compute, &net->conv_in, &x, take_log);
@@ -203,8 +203,18 @@ sde_noise_net_run(const SdeNoiseNet *net, SdeCompute *compute, const float *rgb,
         x = run_layer(compute, &net->hidden[i], &x, rectify);
     }
     x = run_layer(compute, &net->conv_out, &x, NULL);
-    for (size_t i = 0; x.data != NULL && i < sde_tensor_pixels(&x); i++) {
+    for (size_t i = 0; guesses != NULL && i < sde_tensor_pixels(&x); i++) {
         guesses[i] = (SdeNoiseGuess) {x.data[N_OUTPUTS * i], x.data[N_OUTPUTS * i + 1]};
     }
     sde_arena_release(compute->arena, mark);
+}
+
+size_t
+sde_noise_net_plan(const SdeNoiseNet *net, int width, int height, int n_threads)
+{
+    g_autoptr(SdeArena) dry = sde_arena_new_dry();
+    SdeCompute compute = {.arena = dry, .n_threads = n_threads};
+
+    sde_noise_net_run(net, &compute, NULL, width, height, NULL);
+    return sde_arena_get_peak(dry);
 }

@@ -26,7 +26,10 @@ typedef struct {
     float log_spread; /* of the variance of log_variance */
 } SdeNoiseGuess;
 
-/* rgb: height × width × 3 in -1..1, multiples of SDE_NOISE_CELL, or NULL over a dry
- * arena; guesses: one for every cell, by rows. Undefined once cancelled. */
+/* Bytes of the arena that a run at this size takes, with so many threads. */
+size_t sde_noise_net_plan(const SdeNoiseNet *net, int width, int height, int n_threads);
+/* rgb: height × width × 3 in -1..1, sides are multiples of SDE_NOISE_CELL;
+ * guesses: one for every cell, by rows. Both are NULL over a dry arena; undefined once
+ * cancelled. */
 void sde_noise_net_run(const SdeNoiseNet *net, SdeCompute *compute, const float *rgb,
                        int width, int height, SdeNoiseGuess *guesses);

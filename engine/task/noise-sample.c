@@ -131,16 +131,6 @@ finish(const Sample *sample)
     return found && !g_cancellable_is_cancelled(sample->compute.cancellable);
 }
 
-static size_t
-plan(const SdeNoiseNet *net, int width, int height, int n_threads)
-{
-    g_autoptr(SdeArena) dry = sde_arena_new_dry();
-    SdeCompute compute = {.arena = dry, .n_threads = n_threads};
-
-    sde_noise_net_run(net, &compute, NULL, width, height, NULL);
-    return sde_arena_get_peak(dry);
-}
-
 bool
 sde_noise_sample(const SdeNoiseNet *net, const SdeImage *source, const SdeMask *mask,
                  SdePool *pool, GCancellable *cancellable, SdeNoiseOctaves *sums)
@@ -165,7 +155,7 @@ sde_noise_sample(const SdeNoiseNet *net, const SdeImage *source, const SdeMask *
     if (width < SDE_NOISE_CELL || height < SDE_NOISE_CELL) {
         return false;
     }
-    arena = sde_arena_new(plan(net, width, height, n_threads), NULL);
+    arena = sde_arena_new(sde_noise_net_plan(net, width, height, n_threads), NULL);
     if (arena == NULL) {
         return false;
     }

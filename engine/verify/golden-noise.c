@@ -31,16 +31,13 @@ run_net(const SdeNoiseNet *net, const float *rgb, int width, int height, SdePool
     g_autofree SdeNoiseGuess *guesses =
         g_new(SdeNoiseGuess,
               (size_t) (width / SDE_NOISE_CELL) * (size_t) (height / SDE_NOISE_CELL));
-    g_autoptr(SdeArena) dry = sde_arena_new_dry();
-    g_autoptr(SdeArena) arena = NULL;
-    SdeCompute compute = {.arena = dry, .n_threads = n_threads};
+    g_autoptr(SdeArena) arena =
+        sde_arena_new(sde_noise_net_plan(net, width, height, n_threads), error);
+    SdeCompute compute = {.arena = arena, .pool = pool, .n_threads = n_threads};
 
-    sde_noise_net_run(net, &compute, NULL, width, height, NULL);
-    arena = sde_arena_new(sde_arena_get_peak(dry), error);
     if (arena == NULL) {
         return NULL;
     }
-    compute = (SdeCompute) {.arena = arena, .pool = pool, .n_threads = n_threads};
     sde_noise_net_run(net, &compute, rgb, width, height, guesses);
     return g_steal_pointer(&guesses);
 }
