@@ -40,8 +40,9 @@ typedef struct {
     double gain;         /* of the level, that the model is told */
     double share;        /* of the noise that is left */
     float *d;            /* padded × 3 */
-    float
-        *y; /* padded × 3, -1..1: with that share of the noise; NULL: one evaluation */
+    /* padded × 3, -1..1: the photo with that share of its noise; NULL: one evaluation
+     */
+    float *y;
     float *levels;          /* padded; NULL: the whole picture */
     float *grain, *scratch; /* rect; NULL without keep_grain */
     float *colors;          /* of a window and LEVEL_RADIUS around it */
@@ -177,13 +178,6 @@ fetch_window(SdeRect window, float *x, float *theta, float *mean, void *data)
 /* ---- several evaluations ----------------------------------------------------------
  */
 
-/* Of the noise, that evaluation i of n sees: evenly in its log from 1 to LAST_SHARE. */
-static double
-share_at(int i, int n)
-{
-    return n > 1 ? pow(LAST_SHARE, (double) i / (n - 1)) : 1.0;
-}
-
 static void
 load_photo(const Run *run)
 {
@@ -197,17 +191,18 @@ load_photo(const Run *run)
 /* y = d + (what is kept of) the noise y - d. Where nothing is selected there is no D.
  */
 static void
-take_noise(const Run *run, float kept)
+take_noise(Run *run, double kept)
 {
     size_t n = (size_t) run->padded_width * (size_t) run->padded_height;
 
     for (size_t i = 0; i < n; i++) {
         for (size_t c = 3 * i; c < 3 * i + 3; c++) {
             if (run->levels == NULL || run->levels[i] > 0.0f) {
-                run->y[c] = run->d[c] + kept * (run->y[c] - run->d[c]);
+                run->y[c] = run->d[c] + (float) kept * (run->y[c] - run->d[c]);
             }
         }
     }
+    run->share *= kept;
 }
 
 /* ---- the result -------------------------------------------------------------------
@@ -353,6 +348,7 @@ evaluate(Run *run, SdeTask *task, SdeTiles *tiles, const SdeSpan *span, GError *
     g_autofree float *colors = g_new(float, 3 * ((size_t) window.width + rim) *
                                                 ((size_t) window.height + rim));
     int n = run->params->n_steps;
+    double kept = n > 1 ? pow(LAST_SHARE, 1.0 / (n - 1)) : 1.0;
 
     run->colors = colors;
     if (run->levels != NULL) {
@@ -366,11 +362,10 @@ evaluate(Run *run, SdeTask *task, SdeTiles *tiles, const SdeSpan *span, GError *
         SdeSpan part = sde_span_part(span, i, n);
 
         task->pass = i + 1;
-        run->share = share_at(i, n);
         if (i > 0) {
-            take_noise(run, (float) (run->share / share_at(i - 1, n)));
+            take_noise(run, kept);
         }
-        if (!evaluate_once(run, tiles, task, span != NULL ? &part : NULL, error)) {
+        if (!evaluate_once(run, tiles, task, &part, error)) {
             return false;
         }
     }
@@ -388,10 +383,9 @@ find_level(Run *run, const SdeMask *mask, const SdeSpan *span, GError **error)
     } else {
         sde_noise_level_estimate(run->source, mask, run->task->noise_net,
                                  run->task->pool, cancellable, &run->level);
-    }
-    if (run->params->noise_level < 0.0 && run->level.is_correlated &&
-        run->task->noise_net != NULL) { /* statistics alone say too much already */
-        run->gain = CORRELATED_GAIN;
+        if (run->level.is_correlated && run->task->noise_net != NULL) {
+            run->gain = CORRELATED_GAIN; /* statistics alone say too much already */
+        }
     }
     run->per_pixel = denoiser->level_map && !sde_noise_level_is_uniform(&run->level);
     run->reach = (float) (NOISE_REACH / 255.0 * sde_noise_level_highest(&run->level));
