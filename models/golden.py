@@ -102,110 +102,85 @@ def guided_x0(net, x_t, angles, mean, label, guidance):
     return of[0] + guidance * (of[1] - of[0])
 
 
-def write_denoiser_case(model, case):
+def load_reference(model):
+    """The network of a model folder, run by PyTorch alone."""
     torch.set_num_threads(1)
-    native.stop()  # PyTorch is the reference
-    net = folder.load_folder(model)
+    native.stop()
+    return folder.load_folder(model)
+
+
+def save_case(case, words, model, params, tensors, roles, tolerances):
+    """A case's folder. `words`: its kind, what it is, how to check it; `roles` of the
+    tensors that are not inputs."""
+    case = Path(case)
+    case.mkdir(parents=True, exist_ok=True)
+    kind, what, how = words
+    description = {
+        "case": case.name,
+        "kind": kind,
+        "what": what,
+        "reference": {"torch": torch.__version__, "device": "cpu",
+                      "compute_dtype": "float32"},
+        "how_to_check": how,
+        "model": os.path.relpath(model, case.parent),
+        "params": params,
+        "tensors": {
+            name: {"role": roles.get(name, "input"), "shape": list(tensor.shape),
+                   "dtype": "float32"}
+            for name, tensor in tensors.items()
+        },
+        "tolerance": tolerances,
+    }
+    (case / "case.json").write_text(json.dumps(description, indent=1) + "\n")
+    save_file(tensors, case / "tensors.safetensors")
+    output = next(name for name, role in roles.items() if role == "output")
+    print(case.name, tolerances[output])
+
+
+def write_denoiser_case(model, case):
+    net = load_reference(model)
     x_t, angles = make_picture()
     mean = filling(x_t, angles)
     params = {"class_label": LABELS[1], "guidance": 1.5}
     single = guided_x0(net, x_t, angles, mean, *params.values())
     double = guided_x0(copy.deepcopy(net).double(), x_t.double(), angles.double(),
                        mean.double(), *params.values())
-
-    case = Path(case)
-    case.mkdir(parents=True, exist_ok=True)
+    words = ("denoiser", "the default model: an angle per pixel, a class, guidance",
+             "x0 of x where each pixel has the angle theta and is expected to be mean, "
+             "with guidance from the class none to class_label")
     tensors = {"x": x_t.contiguous(), "theta": angles, "mean": mean, "x0": single.contiguous()}
-    description = {
-        "case": case.name,
-        "kind": "denoiser",
-        "what": "the default model: an angle per pixel, a class, guidance",
-        "reference": {"torch": torch.__version__, "device": "cpu",
-                      "compute_dtype": "float32"},
-        "how_to_check": "x0 of x where each pixel has the angle theta and is expected "
-                        "to be mean, with guidance from the class none to class_label",
-        "model": os.path.relpath(model, case.parent),
-        "params": params,
-        "tensors": {
-            name: {"role": "output" if name == "x0" else "input",
-                   "shape": list(tensor.shape), "dtype": "float32"}
-            for name, tensor in tensors.items()
-        },
-        "tolerance": {"x0": tolerance(single, double)},
-    }
-    (case / "case.json").write_text(json.dumps(description, indent=1) + "\n")
-    save_file(tensors, case / "tensors.safetensors")
-    print(case.name, description["tolerance"]["x0"])
+    save_case(case, words, model, params, tensors, {"x0": "output"},
+              {"x0": tolerance(single, double)})
 
 
+@torch.inference_mode()
 def write_noise_case(model, case):
-    torch.set_num_threads(1)
     net = noise_net.load(model)
     x_t, angles = make_picture()
     x = (x_t / angles.cos()).clamp(-1, 1)
-    with torch.inference_mode():
-        single, double = net(x), copy.deepcopy(net).double()(x.double())
-
-    case = Path(case)
-    case.mkdir(parents=True, exist_ok=True)
+    single, double = net(x), copy.deepcopy(net).double()(x.double())
+    words = ("noise_net", "the default model's noise network",
+             "log_variance and log_spread of the cells of x")
     tensors = {"x": x.contiguous(), "out": single.contiguous()}
-    description = {
-        "case": case.name,
-        "kind": "noise_net",
-        "what": "the default model's noise network",
-        "reference": {"torch": torch.__version__, "device": "cpu",
-                      "compute_dtype": "float32"},
-        "how_to_check": "log_variance and log_spread of the cells of x",
-        "model": os.path.relpath(model, case.parent),
-        "params": {},
-        "tensors": {
-            name: {"role": "output" if name == "out" else "input",
-                   "shape": list(tensor.shape), "dtype": "float32"}
-            for name, tensor in tensors.items()
-        },
-        "tolerance": {"out": tolerance(single, double)},
-    }
-    (case / "case.json").write_text(json.dumps(description, indent=1) + "\n")
-    save_file(tensors, case / "tensors.safetensors")
-    print(case.name, description["tolerance"]["out"])
+    save_case(case, words, model, {}, tensors, {"out": "output"},
+              {"out": tolerance(single, double)})
 
 
 def write_case(model, case):
-    torch.set_num_threads(1)
-    native.stop()  # PyTorch is the reference
-    net = folder.load_folder(model)
+    net = load_reference(model)
     sample, timestep = make_input()
     labels = torch.tensor(LABELS)
     single = outputs(net, sample, timestep, labels)
     twin = copy.deepcopy(net).double()
     double = outputs(twin, sample.double(), timestep.double(), labels)
-
-    case = Path(case)
-    case.mkdir(parents=True, exist_ok=True)
-    tensors = {"sample": sample.contiguous(), **single}
-    description = {
-        "case": case.name,
-        "kind": "unet2d",
-        "what": "the default model: fractional timesteps, classes, level maps, bf16",
-        "reference": {"torch": torch.__version__, "device": "cpu",
-                      "compute_dtype": "float32"},
-        "how_to_check": HOW,
-        "model": os.path.relpath(Path(model) / "unet", case.parent),
-        "params": {"timestep": timestep.tolist(), "class_labels": LABELS},
-        "tensors": {
-            name: {
-                "role": {"sample": "input", "out": "output"}.get(name, "intermediate"),
-                "shape": list(tensor.shape),
-                "dtype": "float32",
-            }
-            for name, tensor in tensors.items()
-        },
-        "tolerance": {name: tolerance(single[name], double[name]) for name in single},
-    }
-    (case / "case.json").write_text(json.dumps(description, indent=1) + "\n")
-    save_file(tensors, case / "tensors.safetensors")
-    save_file({"out": double["out"]}, case / "tensors_f64.safetensors")
-    print(case.name, description["tolerance"]["out"])
+    words = ("unet2d", "the default model: fractional timesteps, classes, level maps, bf16",
+             HOW)
+    roles = {name: "output" if name == "out" else "intermediate" for name in single}
+    save_case(case, words, Path(model) / "unet",
+              {"timestep": timestep.tolist(), "class_labels": LABELS},
+              {"sample": sample.contiguous(), **single}, roles,
+              {name: tolerance(single[name], double[name]) for name in single})
+    save_file({"out": double["out"]}, Path(case) / "tensors_f64.safetensors")
 
 
 def main():
