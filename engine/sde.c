@@ -28,7 +28,7 @@
 #define CLOCK_SECONDS 0.3 /* an estimate of the time left needs this much of a past */
 /* Known pixels that are clean from the first step on need few (models/HISTORY.md);
  * projected ones as many as DiffPIR (2023) takes. */
-#define LEVEL_MAP_INPAINT_STEPS 10
+#define LEVEL_MAP_INPAINT_STEPS 9
 #define INPAINT_STEPS           20
 #define RESTYLE_STEPS           8 /* 12 look the same (models/HISTORY.md) */
 #define RESTYLE_GUIDANCE        3.0 /* less: styles look alike; more: their grain is noise */
@@ -377,9 +377,21 @@ check_inpaint(const SdeInpaintParams *params, GError **error)
 }
 
 static bool
+check_views(int n_views, GError **error)
+{
+    if (n_views == 1 || n_views == 2 || n_views == 4) {
+        return true;
+    }
+    g_set_error(error, SDE_ERROR, SDE_ERROR_INPUT,
+                "the number of views is %d, expected 1, 2 or 4", n_views);
+    return false;
+}
+
+static bool
 check_denoise(const SdeDenoiseParams *params, GError **error)
 {
     return check_range("number of steps", params->n_steps, 1, MAX_STEPS, error) &&
+           check_views(params->n_views, error) &&
            (params->noise_level < 0.0 ||
             check_range("noise level", params->noise_level, 0, 255, error)) &&
            check_range("strength", params->strength, 0, 1, error) &&

@@ -61,10 +61,10 @@ INTRODUCTIONS = {
         "was added to the whole photo: 1 is right. " + SEARCHED
     ),
     "evaluations": (
-        "Filling holes with `--steps N`, at most so many evaluations of the network: "
-        "PSNR in dB / perceptual distance in the hole. The first evaluation is the "
-        "mean; holes less than 4 pixels deep never get a second one. Everything else is "
-        "the default, the texture and grain at the end included."
+        "Filling holes with `--steps N`: PSNR in dB / perceptual distance in the hole. "
+        "The first step is the mean, of four mirrored evaluations, so N steps are at "
+        "most N + 3; holes less than 4 pixels deep never get a second step. Everything "
+        "else is the default, the texture and grain at the end included."
     ),
     "restyle": (
         "Photos restyled by `sdedit restyle --style NAME --strength X`, everything else "

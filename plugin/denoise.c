@@ -5,10 +5,22 @@
 #include "intl.h"
 #include "procedure.h"
 
-static const char *const main_arguments[] = {
-    "noise-level", "strength", "luminance", "color", "keep-grain", "steps", NULL};
+static const char *const main_arguments[] = {"noise-level", "strength",   "luminance",
+                                             "color",       "keep-grain", "quality",
+                                             "steps",       NULL};
 static const char *const further_arguments[] = {
     "tile-size", "tile-overlap", "source", "model", "threads", "memory", NULL};
+
+/* An id is the engine's n_views. */
+static GimpChoice *
+new_quality_choice(void)
+{
+    return gimp_choice_new_with_values(
+        "fast", 1, _("Fast"), NULL, "better", 2, _("Better"),
+        _("Mean over the picture and its mirror image; takes twice as long"), "best", 4,
+        _("Best"), _("Mean over four mirrored pictures; takes four times as long"),
+        NULL);
+}
 
 static void
 add_arguments(GimpProcedure *procedure)
@@ -27,6 +39,10 @@ add_arguments(GimpProcedure *procedure)
     sde_arguments_add_share(procedure, "keep-grain", _("_Keep grain"),
                             _("Part of the fine grain in brightness that is put back"),
                             0);
+    gimp_procedure_add_choice_argument(
+        procedure, "quality", _("_Quality"),
+        _("How much work goes into finding what is noise"), new_quality_choice(),
+        "fast", G_PARAM_READWRITE);
     sde_arguments_add_int(procedure, "steps", _("Ste_ps"),
                           _("How often the network looks at each pixel: one is fast, "
                             "two or three bring out finer detail"),
@@ -44,6 +60,7 @@ read_arguments(GimpProcedureConfig *config, SdeJob *job)
                  &params->strength, "luminance", &params->luminance, "color",
                  &params->color, "keep-grain", &params->keep_grain, "steps",
                  &params->n_steps, NULL);
+    params->n_views = gimp_procedure_config_get_choice_id(config, "quality");
     sde_arguments_read_tiles(config, &params->tile_size, &params->tile_overlap);
     if (params->noise_level <= 0) {
         params->noise_level = -1; /* the engine's way to say "estimate" */

@@ -335,7 +335,8 @@ evaluate_once(Run *run, SdeTiles *tiles, SdeTask *task, const SdeSpan *span,
                            .has_theta = run->per_pixel,
                            .theta_max = (float) theta_of_sigma(run, sigma),
                            .classes = {.label = -1},
-                           .guidance = 1.0};
+                           .guidance = 1.0,
+                           .n_views = run->params->n_views};
 
     return sde_tiles_denoise(tiles, task, &input, run->d, span, error);
 }
@@ -347,7 +348,7 @@ evaluate(Run *run, SdeTask *task, SdeTiles *tiles, const SdeSpan *span, GError *
     size_t rim = 2 * (size_t) LEVEL_RADIUS;
     g_autofree float *colors = g_new(float, 3 * ((size_t) window.width + rim) *
                                                 ((size_t) window.height + rim));
-    int n = run->params->n_steps;
+    int n = run->params->n_steps, n_views = run->params->n_views;
     double kept = n > 1 ? pow(LAST_SHARE, 1.0 / (n - 1)) : 1.0;
 
     run->colors = colors;
@@ -357,11 +358,11 @@ evaluate(Run *run, SdeTask *task, SdeTiles *tiles, const SdeSpan *span, GError *
     if (run->y != NULL) {
         load_photo(run);
     }
-    task->n_passes = n;
+    task->n_passes = n * n_views;
     for (int i = 0; i < n; i++) {
         SdeSpan part = sde_span_part(span, i, n);
 
-        task->pass = i + 1;
+        task->pass = (i + 1) * n_views;
         if (i > 0) {
             take_noise(run, kept);
         }

@@ -14,6 +14,10 @@
 #include "task/patches.h"
 #include "task/walk.h"
 
+/* Of the mean that a fill begins with. Thin holes, which are nothing but mean, gain by
+ * 0.3 dB from four. */
+#define MEAN_VIEWS 4
+
 /* A hole's work; `patch` is what it leaves until the end. */
 typedef struct {
     SdeHole hole;
@@ -60,6 +64,7 @@ work_init(Work *work, const SdeHole *hole, const SdeTask *task,
     work->walk =
         (SdeWalk) {.sampling = &params->sampling,
                    .mean_first = mean_first,
+                   .mean_views = MEAN_VIEWS,
                    .n_resample = task->denoiser->level_map ? 1 : params->n_resample,
                    .classes = {.label = -1},
                    .guidance = 1.0,

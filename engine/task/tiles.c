@@ -6,6 +6,8 @@
 #include <math.h>
 #include <string.h>
 
+#include "task/views.h"
+
 #define MIN_SIDE 64 /* pixels: less than this gives a network nothing to look at */
 /* Largest tile of a level-map model, chosen for its speed. */
 #define LEVEL_MAP_SIDE 768
@@ -276,7 +278,7 @@ buffers_clear(Buffers *buffers)
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Buffers, buffers_clear)
 
 static void
-add_window(const SdeTiles *tiles, int i, const float *from, float *d)
+add_window(const SdeTiles *tiles, int i, float share, const float *from, float *d)
 {
     SdeRect window = sde_tiles_get_window(tiles, i);
     size_t pitch = (size_t) tiles->width * 3;
@@ -286,7 +288,7 @@ add_window(const SdeTiles *tiles, int i, const float *from, float *d)
         float *out = d + (size_t) (window.y + y) * pitch + (size_t) window.x * 3;
 
         for (int x = 0; x < window.width; x++) {
-            float weight = sde_tiles_get_weight(tiles, i, x, y);
+            float weight = share * sde_tiles_get_weight(tiles, i, x, y);
 
             for (int c = 0; c < 3; c++) {
                 out[3 * x + c] += weight * in[3 * x + c];
@@ -295,11 +297,24 @@ add_window(const SdeTiles *tiles, int i, const float *from, float *d)
     }
 }
 
+static void
+show_view(const Buffers *buffers, SdeRect window, int from, int to)
+{
+    sde_view_change(buffers->x, window.width, window.height, 3, from, to);
+    if (buffers->theta != NULL) {
+        sde_view_change(buffers->theta, window.width, window.height, 1, from, to);
+    }
+    if (buffers->mean != NULL) {
+        sde_view_change(buffers->mean, window.width, window.height, 3, from, to);
+    }
+}
+
 static bool
 denoise_window(const SdeTiles *tiles, SdeTask *task, const SdeTilesInput *input, int i,
-               const Buffers *buffers, const SdeSpan *span, GError **error)
+               const Buffers *buffers, float *d, const SdeSpan *span, GError **error)
 {
     SdeRect window = sde_tiles_get_window(tiles, i);
+    int n_views = input->n_views;
     SdeDenoiserInput tile = {.width = window.width,
                              .height = window.height,
                              .x = buffers->x,
@@ -310,7 +325,18 @@ denoise_window(const SdeTiles *tiles, SdeTask *task, const SdeTilesInput *input,
                              .guidance = input->guidance};
 
     input->fetch(window, buffers->x, buffers->theta, buffers->mean, input->data);
-    return task->denoiser->run(task->denoiser, &tile, buffers->d, span, error);
+    for (int view = 0; view < n_views; view++) {
+        SdeSpan part = sde_span_part(span, view, n_views);
+
+        show_view(buffers, window, MAX(view - 1, 0), view);
+        if (!sde_span_step(span, view, n_views, error) ||
+            !task->denoiser->run(task->denoiser, &tile, buffers->d, &part, error)) {
+            return false;
+        }
+        sde_view_change(buffers->d, window.width, window.height, 3, view, 0);
+        add_window(tiles, i, 1.0f / (float) n_views, buffers->d, d);
+    }
+    return true;
 }
 
 bool
@@ -327,16 +353,16 @@ sde_tiles_denoise(const SdeTiles *tiles, SdeTask *task, const SdeTilesInput *inp
     for (int i = 0; i < sde_tiles_get_count(tiles); i++) {
         n_selected += tiles->selected[i];
     }
+    g_assert(input->n_views >= 1 && input->n_views <= SDE_MAX_VIEWS);
     memset(d, 0, (size_t) tiles->width * (size_t) tiles->height * 3 * sizeof(float));
     for (int i = 0; i < sde_tiles_get_count(tiles); i++) {
         if (tiles->selected[i]) {
             SdeSpan part = sde_span_part(span, done, n_selected);
 
             if (!sde_span_step(span, done, n_selected, error) ||
-                !denoise_window(tiles, task, input, i, &buffers, &part, error)) {
+                !denoise_window(tiles, task, input, i, &buffers, d, &part, error)) {
                 return false;
             }
-            add_window(tiles, i, buffers.d, d);
             done++;
         }
     }

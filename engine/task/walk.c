@@ -60,7 +60,8 @@ sde_walk_count_passes(const SdeWalk *walk)
 {
     int n_steps = walk->sampling->n_steps;
 
-    return n_steps * MAX(walk->n_resample, 1) + (walk->inverts ? n_steps - 1 : 0);
+    return n_steps * MAX(walk->n_resample, 1) + (walk->inverts ? n_steps - 1 : 0) +
+           (walk->mean_first ? walk->mean_views - 1 : 0);
 }
 
 static void
@@ -295,12 +296,13 @@ fetch_window(SdeRect window, float *x, float *theta, float *mean, void *data)
     }
 }
 
-/* D of x at the angles now: one pass of the walk, whose span this is. */
+/* D of x at the angles now: a pass of the walk, whose span this is, or one per view. */
 static bool
 evaluate(Run *run, SdeClasses classes, double guidance, const SdeSpan *span,
          GError **error)
 {
     int n_passes = sde_walk_count_passes(run->walk);
+    int n_views = run->walk->mean_first && run->step == 0 ? run->walk->mean_views : 1;
     SdeSpan part = sde_span_part(span, run->pass, n_passes);
     SdeTilesInput input = {.fetch = fetch_window,
                            .data = run,
@@ -308,12 +310,15 @@ evaluate(Run *run, SdeClasses classes, double guidance, const SdeSpan *span,
                            .has_mean = run->mean != NULL,
                            .theta_max = (float) run->thetas[run->step],
                            .classes = classes,
-                           .guidance = guidance};
+                           .guidance = guidance,
+                           .n_views = n_views};
 
-    run->task->pass++;
-    if (!sde_span_step(span, run->pass++, n_passes, error)) {
+    run->task->pass += n_views;
+    if (!sde_span_step(span, run->pass, n_passes, error)) {
         return false;
     }
+    run->pass += n_views;
+    part.end = sde_span_part(span, run->pass - 1, n_passes).end;
     /* only windows with something left to walk: at angle 0 x stays as it is */
     sde_tiles_select(run->tiles, run->graded ? run->now : run->walk->area->levels);
     return sde_tiles_denoise(run->tiles, run->task, &input, run->d, &part, error);

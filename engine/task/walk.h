@@ -10,6 +10,7 @@ typedef struct {
     const SdeSampling *sampling;
     bool mean_first; /* the first evaluation is at full noise, the rest refine its D;
                       * only with a level map */
+    int mean_views;  /* 1 to 4: of which that D is the mean; counts with mean_first */
     int n_resample;  /* RePaint's r: each stretch is walked this many times */
     bool inverts;    /* starts from the noise that DDIM, walked upwards, finds in
                       * start, not from fresh noise; not with mean_first */

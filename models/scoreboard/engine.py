@@ -26,12 +26,12 @@ def common(model, threads=1):
 
 def denoisers(sdedit, model):
     """sdedit that is told the noise level, and sdedit that estimates it; the latter also
-    with a second evaluation."""
+    with a second evaluation, and with four mirrored ones."""
 
-    def row(name, sigma_of, n_steps=1):
+    def row(name, sigma_of, *more):
         def run(case, setting):
             def command(source, target):
-                options = ["--sigma", sigma_of(case), "--steps", n_steps]
+                options = ["--sigma", sigma_of(case), *more]
                 return [sdedit, "denoise", *common(model), *options, source, target]
 
             return through_files(case.noisy, command, case.suffix)
@@ -41,7 +41,8 @@ def denoisers(sdedit, model):
     return [
         row("**sdedit**, sigma told", lambda case: case.sigma),
         row("**sdedit**, sigma estimated", lambda case: "auto"),
-        row("**sdedit**, sigma estimated, 2 steps", lambda case: "auto", n_steps=2),
+        row("**sdedit**, sigma estimated, 2 steps", lambda case: "auto", "--steps", 2),
+        row("**sdedit**, sigma estimated, 4 views", lambda case: "auto", "--views", 4),
     ]
 
 

@@ -171,10 +171,10 @@ def grain_table(photos, methods, won):
 
 
 def evaluations(photos, method_of):
-    """The table of quality against evaluations; `method_of(n)` makes at most n."""
+    """The table of quality against evaluations; `method_of(n)` takes n steps."""
     rows = []
     for n in EVALUATIONS:
-        say(f"{n} evaluations")
+        say(f"{n} steps")
         method, results = method_of(n), {}
         for kind in EVALUATED_KINDS:
             cases = [make_case(p, kind, s) for s, (_, p) in enumerate(photos)]
@@ -190,7 +190,7 @@ def evaluations(photos, method_of):
         cells = [f"{psnr:.2f} / {d:.3f}" for psnr, d in zip(psnrs, distances)]
         seconds = averages(results, method.name, "seconds")[-1]
         rows.append([f"{n}", *cells, f"{seconds:.1f}"])
-    head = ["evaluations", *EVALUATED_KINDS, f"s, {EVALUATED_KINDS[-1]}"]
+    head = ["steps", *EVALUATED_KINDS, f"s, {EVALUATED_KINDS[-1]}"]
     return report.table(head, rows)
 
 

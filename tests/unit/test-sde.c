@@ -263,6 +263,7 @@ test_denoise_numbers_out_of_range_are_named(Fixture *fixture, const void *data)
     ASSERT_DENOISE_NUMBER_FAILS(strength, -0.5, "strength");
     ASSERT_DENOISE_NUMBER_FAILS(luminance, 2.0, "luminance");
     ASSERT_DENOISE_NUMBER_FAILS(color, 2.0, "color");
+    ASSERT_DENOISE_NUMBER_FAILS(n_views, 3, "number of views is 3, expected 1, 2 or 4");
     ASSERT_DENOISE_NUMBER_FAILS(keep_grain, -1.0, "grain");
 }
 
@@ -468,11 +469,14 @@ test_progress_only_grows_and_ends_at_1(Fixture *fixture, const void *data)
     fixture->run.progress = note_progress;
     fixture->run.user_data = fixture;
     for (size_t k = 0; k < G_N_ELEMENTS(tasks); k++) {
+        /* of 3 steps, the first of inpainting has four views */
+        int n_steps = tasks[k] == run_denoise ? 1 : tasks[k] == run_inpaint ? 6 : 3;
+
         fixture->n_reports = fixture->last_step = 0;
         fixture->last_fraction = 0.0;
         g_assert_true(tasks[k](fixture, NULL));
         g_assert_cmpfloat(fixture->last_fraction, ==, 1.0);
-        g_assert_cmpint(fixture->last_n_steps, ==, tasks[k] == run_denoise ? 1 : 3);
+        g_assert_cmpint(fixture->last_n_steps, ==, n_steps);
         g_assert_cmpint(fixture->last_step, ==, fixture->last_n_steps);
         g_assert_cmpint(fixture->n_reports, >=, 3);
     }

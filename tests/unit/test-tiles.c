@@ -131,7 +131,7 @@ enum { WIDTH = 168, HEIGHT = 104, N = WIDTH * HEIGHT };
 
 /* D of a WIDTH × HEIGHT picture with a graded map, in tiles of this size. */
 static float *
-denoise_in_tiles(Fixture *fixture, int size, const float *selection)
+denoise_in_views(Fixture *fixture, int size, int n_views, const float *selection)
 {
     g_autoptr(SdeTiles) tiles = new_tiles(fixture, WIDTH, HEIGHT, size, 0);
     g_autofree float *x = g_new(float, 3 * N), *theta = g_new(float, N);
@@ -141,7 +141,8 @@ denoise_in_tiles(Fixture *fixture, int size, const float *selection)
                            .has_theta = true,
                            .theta_max = 1.0f,
                            .classes = {.label = -1},
-                           .guidance = 1.0};
+                           .guidance = 1.0,
+                           .n_views = n_views};
     float *d = g_new(float, 3 * N);
     GError *error = NULL;
 
@@ -157,6 +158,12 @@ denoise_in_tiles(Fixture *fixture, int size, const float *selection)
     return d;
 }
 
+static float *
+denoise_in_tiles(Fixture *fixture, int size, const float *selection)
+{
+    return denoise_in_views(fixture, size, 1, selection);
+}
+
 static void
 test_a_pointwise_result_does_not_depend_on_the_tiles(Fixture *fixture,
                                                      const void *level_map)
@@ -168,6 +175,27 @@ test_a_pointwise_result_does_not_depend_on_the_tiles(Fixture *fixture,
     for (size_t k = 0; k < G_N_ELEMENTS(sizes); k++) {
         g_autofree float *d = denoise_in_tiles(fixture, sizes[k], NULL);
 
+        for (int i = 0; i < 3 * N; i++) {
+            assert_near((double) d[i], (double) whole[i], BLEND_TOLERANCE);
+        }
+    }
+}
+
+/* Each view is another picture to the network, and is laid back before it counts. */
+static void
+test_views_are_mirrored_and_laid_back(Fixture *fixture, const void *level_map)
+{
+    const int corners[] = {0, WIDTH - 1, N - 1, N - WIDTH};
+    g_autofree float *whole = denoise_in_tiles(fixture, 512, NULL);
+
+    for (int n_views = 1; n_views <= 4; n_views++) {
+        g_autofree float *d = NULL;
+
+        fixture->fake.n_calls = 0;
+        d = denoise_in_views(fixture, 512, n_views, NULL);
+        g_assert_cmpint(fixture->fake.n_calls, ==, n_views);
+        g_assert_cmpfloat(fixture->fake.last_x, ==,
+                          sinf(0.37f * (float) (3 * corners[n_views - 1])));
         for (int i = 0; i < 3 * N; i++) {
             assert_near((double) d[i], (double) whole[i], BLEND_TOLERANCE);
         }
@@ -273,6 +301,7 @@ main(int argc, char **argv)
     ADD("cover", yes, test_tiles_cover_every_pixel_once);
     ADD("border", yes, test_a_window_border_inside_the_picture_has_no_weight);
     ADD("pointwise", yes, test_a_pointwise_result_does_not_depend_on_the_tiles);
+    ADD("views", yes, test_views_are_mirrored_and_laid_back);
     ADD("select", yes, test_only_tiles_with_a_level_are_run);
     ADD("memory", yes, test_less_memory_gives_smaller_tiles_then_an_error_with_numbers);
     ADD("ordinary", NULL, test_an_ordinary_model_works_at_its_own_size);
