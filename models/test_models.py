@@ -22,8 +22,7 @@ try:
     import train_noise
     from sdedit_models import (
         cameras, folder, jpeg, levels, lines, masks, mixture, muon, native, noise_net,
-        pictures, unet,
-        validation,
+        pictures, teacher, unet, validation,
     )
     from sdedit_models.dice import Dice
 except ImportError as error:
@@ -66,6 +65,36 @@ class Levels(unittest.TestCase):
         expected = angles.cos() * noise - angles.sin() * x0
         self.assertTrue(torch.allclose(v, expected, atol=1e-5))
         self.assertTrue(weight.bool().all())
+
+    def test_noise_is_fitted_by_brightness(self):
+        """A camera's noise grows with light; what is told follows it."""
+        x = torch.linspace(-1, 1, 96).expand(1, 3, 96, 96)
+        deviation = 0.02 + 0.05 * (x + 1)
+        noise = deviation * torch.randn(x.shape, generator=torch.Generator().manual_seed(0))
+        found = mixture.by_brightness(x, noise)[0, 0, 48]
+        ratio = found[8:-8] / deviation[0, 0, 48, 8:-8]
+        self.assertTrue(((ratio > 0.85) & (ratio < 1.15)).all(), ratio)
+
+    def test_a_teacher_sees_other_views_and_answers_in_ours(self):
+        """A network that predicts v = 0 finds cos(theta) x_t, in any view."""
+        class Silent(torch.nn.Module):
+            posterior_input = False
+
+            def forward(self, x, t, labels):
+                return torch.zeros(len(x), 12, *x.shape[2:])
+
+        x0, x_t = torch.rand(2, 3, 3, 8, 8) * 2 - 1
+        angles = torch.rand(3, 1, 8, 8)
+        camera = torch.tensor([True, False, False])
+        labels = torch.zeros(3, dtype=torch.long)
+        batch = mixture.Batch(x0, x_t, angles, labels, torch.zeros_like(x0), camera)
+        for way in range(8):
+            back = teacher.laid_back(teacher.laid(x0, way), way)
+            self.assertTrue(torch.equal(back, x0), way)
+        taught = teacher.taught_x0(Silent(), batch, Dice(0))
+        self.assertTrue(torch.equal(taught[0], x0[0]))
+        expected = angles.cos() * x_t
+        self.assertTrue(torch.allclose(taught[1:], expected[1:], atol=1e-6))
 
     def test_holes_are_never_empty(self):
         rng = np.random.default_rng(0)

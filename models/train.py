@@ -24,7 +24,7 @@ import torch.distributed as dist
 from safetensors.torch import save_file
 
 import decode
-from sdedit_models import folder, masks, mixture, muon, native, pictures, unet, validation
+from sdedit_models import folder, masks, mixture, muon, native, pictures, teacher, unet, validation
 from sdedit_models.dice import Dice
 from sdedit_models.levels import predict_v
 
@@ -41,6 +41,8 @@ def parse_args(argv=None):
     add("--cache", type=Path, help="decoded pictures (default: OUT/pictures.u8); a pattern "
         "like 'parts/*.u8' is looked at again after every chunk")
     add("--init", help="model folder to start from")
+    add("--teacher", help="model folder: learn what it finds in mirrored pictures where "
+        "the noise is not a camera's")
     add("--long-side", type=int, help="shrink larger pictures to this before use")
     add("--minutes", type=float, help="stop after this many minutes")
     add("--until", help="stop at this time of day, HH:MM (UTC)")
@@ -55,6 +57,8 @@ def parse_args(argv=None):
     add("--batch", type=int, default=16, help="crops in a step, all processes")
     add("--crop", type=int, default=64)
     add("--late-crop", type=int, help="for the last third, with as many pixels a step")
+    add("--tasks", type=shares, default=mixture.WEIGHTS, help="shares of noise removal, "
+        "restyling, holes and fields of levels in the samples, like 0.4,0.2,0.35,0.05")
     add("--warm-up", type=float, default=0.02, help="share of the run")
     add("--ema", type=float, default=0.999)
     add("--device", default="cuda" if torch.cuda.is_available() else "cpu")
@@ -66,6 +70,14 @@ def parse_args(argv=None):
     add("--valid-photos", type=int, default=20)
     add("--valid-crop", type=int, default=160)
     return parser.parse_args(argv)
+
+
+def shares(text):
+    """Numbers with commas between them, divided by their sum."""
+    values = np.array([float(value) for value in text.split(",")])
+    if len(values) != len(mixture.WEIGHTS) or (values < 0).any() or values.sum() == 0:
+        raise argparse.ArgumentTypeError(f"{text}: {len(mixture.WEIGHTS)} shares are needed")
+    return values / values.sum()
 
 
 class Clock:
@@ -153,6 +165,9 @@ class Trainer:
         if args.device != "cpu":  # what its convolutions like
             self.net.to(memory_format=torch.channels_last)
         self.ema = copy.deepcopy(self.net).requires_grad_(False)
+        self.teacher = None
+        if args.teacher:
+            self.teacher = folder.load_folder(args.teacher).to(args.device)
         self.optimizers = muon.make_optimizers(
             self.net, args.optimizer, args.lr, threads=args.threads
         )
@@ -197,9 +212,17 @@ class Trainer:
             n = max(1, round(n * (size / args.late_crop) ** 2))
             size = args.late_crop
         late = bool(args.init) or progress > 0.2  # white noise is learnt first
-        return mixture.batch(
-            self.pictures, self.draw_holes, self.dice, n, size, camera_noise=late
+        batch = mixture.batch(
+            self.pictures, self.draw_holes, self.dice, n, size, late, args.tasks
         )
+        if self.teacher:
+            with self.half_precision():
+                batch.x0 = teacher.taught_x0(self.teacher, batch, self.dice)
+        return batch
+
+    def half_precision(self):
+        device = self.args.device
+        return torch.autocast(device, torch.bfloat16, enabled=device != "cpu")
 
     def draw_holes(self, n, size):
         if not self.args.loaders:
@@ -210,11 +233,12 @@ class Trainer:
 
     def train_step(self, progress):
         """One step of all optimisers; the loss."""
-        x0, x_t, angles, labels, mean = self.next_batch(progress)
-        device = self.args.device
-        with torch.autocast(device, torch.bfloat16, enabled=device != "cpu"):
-            v = predict_v(self.compiled, x_t, angles, labels, mean)
-        loss = mixture.loss_of(v, x0, x_t, angles, mean)
+        batch = self.next_batch(progress)
+        with self.half_precision():
+            v = predict_v(
+                self.compiled, batch.x_t, batch.angles, batch.labels, batch.mean
+            )
+        loss = mixture.loss_of(v, batch)
         loss.backward()
         params = list(self.net.parameters())
         if self.args.processes > 1:
@@ -227,7 +251,7 @@ class Trainer:
             optimizer.step()
         self.net.zero_grad()
         self.step += 1
-        self.crops += len(x0) * self.args.processes
+        self.crops += len(batch.x0) * self.args.processes
         decay = min(self.args.ema, (1 + self.step) / (10 + self.step))
         torch._foreach_lerp_(list(self.ema.parameters()), params, 1 - decay)
         return loss.detach()

@@ -19,8 +19,8 @@ kind of file that collections of real noise are made of.
 
 The truth to compare with is the same photo without noise and without JPEG (but with
 mosaic and demosaicing, which are not the denoiser's to repair): what the mean of very
-many shots would be. Nothing is shared with the noise in sdedit_models/mixture.py and
-cameras.py: this measures whether training on those is good enough.
+many shots would be. Nothing is shared with sdedit_models/cameras.py: this measures
+whether training on that is good enough.
 """
 
 import io

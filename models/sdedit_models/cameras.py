@@ -1,11 +1,11 @@
 """Photos as cameras, phones and editors leave them, with noise and without: for training
-what estimates noise.
+what removes noise and what estimates it.
 
 A picture is taken back to linear light, exposed through a Bayer mosaic with shot and read
 noise, interpolated, developed, perhaps smoothed, sharpened or resized, and stored. The
 same without noise and without the file is the truth: what the mosaic or a resizing does
-to the picture itself is not noise. A share of the pictures gets white noise instead, or
-none. Nothing here is shared with scoreboard/camera.py, which measures.
+to the picture itself is not noise. What estimates sees white noise too, and none. Nothing
+here is shared with scoreboard/camera.py, which measures.
 """
 
 import math
@@ -13,9 +13,9 @@ import math
 import torch
 from torch.nn import functional as F
 
+from .colours import OPPONENT, to_8_bit
 from .jpeg import jpeg
 from .lines import along_both, resizing, smoothed
-from .mixture import OPPONENT, to_8_bit
 
 WHITE, NONE = 0.25, 0.12  # shares of white noise, of no noise
 
@@ -32,15 +32,26 @@ LINEAR_OTHER = [[1, 2, 1], [2, 4, 2], [1, 2, 1]]
 
 
 def photographed(x, dice):
-    """(truth, y) of pictures [n, 3, size, size] in 0..1: without and with noise."""
-    n = len(x)
-    counts = dice.counts(n, (WHITE, NONE, 1 - WHITE - NONE))
-    x = some(dice, n, 0.5, smoothed(x, dice.uniform(n, low=0.3, high=1.6)), x)
-    white, none, camera = x.split(counts)
+    """(truth, y) of pictures [n, 3, size, size] in 0..1, without and with noise: of a
+    camera, white, or none."""
+    counts = dice.counts(len(x), (WHITE, NONE, 1 - WHITE - NONE))
+    white, none, camera = through_lens(x, dice).split(counts)
     truth, noisy = exposed(camera, dice)
     sigma = dice.uniform(len(white), 1, 1, 1, low=0, high=math.log(60)).exp() / 255
     y = torch.cat([white + sigma * dice.normal(*white.shape), none, noisy])
     return torch.cat([white, none, truth]), stored(y, dice)
+
+
+def shot(x, dice):
+    """(truth, y) of pictures [n, 3, size, size] in 0..1: without and with camera noise."""
+    truth, noisy = exposed(through_lens(x, dice), dice)
+    return truth, stored(noisy, dice)
+
+
+def through_lens(x, dice):
+    """Half of the pictures softer."""
+    n = len(x)
+    return some(dice, n, 0.5, smoothed(x, dice.uniform(n, low=0.3, high=1.6)), x)
 
 
 def some(dice, n, share, changed, kept):

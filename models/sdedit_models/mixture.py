@@ -8,11 +8,12 @@ All is computed by the batch, on the device that trains; only holes are drawn el
 """
 
 import math
+from dataclasses import dataclass
 
 import torch
-from torch.nn import functional as F
 
-from .jpeg import jpeg
+from . import cameras
+from .colours import OPPONENT, to_8_bit
 from .levels import MAX_ANGLE, NONE_CLASS, continued
 from .lines import along_both, resizing, smoothed
 
@@ -21,17 +22,24 @@ from .lines import along_both, resizing, smoothed
 WEIGHTS = (0.28, 0.34, 0.35, 0.03)
 ART = (0.05, 0.9, 0.2, 0.1)
 WHOLE = (0.0, 0.35, 0.35, 0.1)
-CAMERA = 0.4  # share of camera noise in noise removal
-# of R, G, B in -1..1: brightness and two differences of colours, orthogonal
-OPPONENT = torch.tensor([[1.0, 1, 1], [1, 0, -1], [1, -2, 1]])
-OPPONENT = OPPONENT / OPPONENT.norm(dim=1, keepdim=True)
+CAMERA = 0.5  # share of camera noise in noise removal
+
+
+@dataclass
+class Batch:
+    """Samples: what is to be found, and what the network gets."""
+
+    x0: torch.Tensor  # [n, 3, size, size]
+    x_t: torch.Tensor  # as x0
+    angles: torch.Tensor  # [n, 1, size, size]
+    labels: torch.Tensor  # [n]
+    mean: torch.Tensor  # as x0: known pixels, continued; else 0
+    camera: torch.Tensor  # [n] of bool: photos with a camera's noise
 
 
 def batch(pictures, draw_holes, dice, n, size, camera_noise=True, weights=WEIGHTS):
-    """x0 [n, 3, size, size], x_t, angles [n, 1, size, size], labels [n] and mean.
-
-    `draw_holes(count, size)` gives depths like `masks.random_depths`, on the device.
-    """
+    """A Batch. `draw_holes(count, size)` gives depths like `masks.random_depths`, on the
+    device."""
     counts = dice.counts(n, weights)
     labels, whole = draw_subjects(pictures, dice, counts)
     x0 = pictures.crops(dice, labels, size, whole)
@@ -56,10 +64,12 @@ def batch(pictures, draw_holes, dice, n, size, camera_noise=True, weights=WEIGHT
         start = torch.cat([x0s[noisy], painted, x0s[holed]])
     x_t = angles.cos() * start + angles.sin() * dice.normal(*x0.shape)
     x_ts = x_t.split(parts)
-    as_files(x0s[noisy], x_ts[noisy], maps[noisy], dice, CAMERA if camera_noise else 0.0)
+    n_camera = as_files(x0s[noisy], x_ts[noisy], maps[noisy], dice,
+                        CAMERA if camera_noise else 0.0)
+    camera = torch.arange(n, device=dice.device) < n_camera
     mean = torch.zeros_like(x0)
     mean.split(parts)[holed].copy_(continued(x_ts[holed], maps[holed]))
-    return x0, x_t, angles, labels, mean
+    return Batch(x0, x_t, angles, labels, mean, camera)
 
 
 def draw_subjects(pictures, dice, counts):
@@ -129,11 +139,6 @@ def vary_colour(x, dice, art):
     return (x * (amount * gain).exp()).clamp(0, 1) ** (amount * gamma).exp()
 
 
-def to_8_bit(x):
-    """As a file stores it: clipped to -1..1 and rounded to 256 values."""
-    return ((x + 1) * 127.5).round().clamp(0, 255) / 127.5 - 1
-
-
 def everywhere(values, size):
     """Maps [n, 1, size, size] of one value each."""
     return values[:, None, None, None].expand(-1, 1, size, size)
@@ -178,60 +183,37 @@ def field_angles(dice, x):
 
 
 def as_files(x0, x_t, angles, dice, camera):
-    """Makes a share `camera` photos with a camera's noise, and half of the rest 8-bit
-    files; changes x_t and angles in place."""
-    n = len(x0)
-    k, rest = dice.counts(n, (camera, 1 - camera))
-    x_t[:k], angles[:k] = camera_photos(x0[:k], angles[:k], dice)
+    """Makes a share `camera` photos of a camera, and half of the rest 8-bit files; changes
+    x0, x_t and angles in place. How many are of a camera: the first."""
+    k, rest = dice.counts(len(x0), (camera, 1 - camera))
+    x0[:k], x_t[:k], angles[:k] = camera_photos(x0[:k], dice)
     cosine = angles[k:].cos()
     stored = cosine * to_8_bit(x_t[k:] / cosine)
     x_t[k:] = torch.where(dice.chance(0.5, rest, 1, 1, 1), stored, x_t[k:])
+    return k
 
 
-def camera_photos(x, angles, dice):
-    """Photos with noise as cameras make it: x_t and the angles one would estimate."""
-    n = len(x)
-    sigma = angles[:, :, :1, :1].tan() * 0.7  # in units of -1..1
-    bright = ((x.mean(dim=1, keepdim=True) + 1) / 2).clamp(0, 1)
-    linear = bright**2.2  # shot noise in linear light, seen through gamma 2.2
-    shot = linear + dice.uniform(n, 1, 1, 1, low=0.002, high=0.1)
-    shot = shot.sqrt() / (linear + 0.01) ** 0.545
-    shot = sigma * shot / shot.mean(dim=(1, 2, 3), keepdim=True)
-    deviation = torch.where(dice.chance(0.7, n, 1, 1, 1), shot, sigma)
-    y = x + deviation * correlated(dice.normal(*x.shape), dice)
-    stored = jpeg(y, 60 + dice.below(36, n).float())
-    y = torch.where(dice.chance(0.4, n, 1, 1, 1), stored, to_8_bit(y))
-
-    def power(z):
-        return (z**2).mean(dim=(1, 2, 3), keepdim=True)
-
-    measured = (power(y - x) / power(deviation)).sqrt()
-    blurred = F.avg_pool2d(deviation, 5, 1, 2, count_include_pad=False)
-    report = dice.uniform(n, 1, 1, 1, low=0.7, high=1.2)
-    estimate = torch.atan(blurred * measured * report)
-    return estimate.cos() * y, estimate
+def camera_photos(x, dice):
+    """Photos without and with a camera's noise, and the angles one would estimate: a
+    deviation that follows brightness, too low or too high by up to this much."""
+    truth, y = (2 * z - 1 for z in cameras.shot((x + 1) / 2, dice))
+    off = dice.uniform(len(x), 1, 1, 1, low=math.log(0.6), high=math.log(1.8)).exp()
+    angles = torch.atan(off * by_brightness(truth, y - truth))
+    return truth, angles.cos() * y, angles
 
 
-def correlated(noise, dice):
-    """White noise [n, 3, h, w], a third of it as it comes out of demosaicing, a third
-    out of resizing."""
-    n, size = len(noise), noise.shape[2]
-    kind = dice.uniform(n, 1, 1, 1)
-    small = (size / dice.uniform(n, low=1.2, high=2)).round()
-    resized = along_both(resizing(small, size, size), noise)
-    return torch.where(kind < 0.35, demosaiced(noise),
-                       torch.where(kind < 0.65, resized, noise))
-
-
-def demosaiced(noise):
-    """Noise [n, 3, h, w] as a Bayer sensor's, interpolated linearly."""
-    mosaic = torch.zeros_like(noise)
-    for colour, y, x in ((0, 0, 0), (1, 0, 1), (1, 1, 0), (2, 1, 1)):
-        mosaic[:, colour, y::2, x::2] = noise[:, colour, y::2, x::2]
-    cross = noise.new_tensor([[0.25, 0.5, 0.25], [0.5, 1, 0.5], [0.25, 0.5, 0.25]])
-    green = noise.new_tensor([[0, 0.25, 0], [0.25, 1, 0.25], [0, 0.25, 0]])
-    kernel = torch.stack([cross, green, cross])[:, None]
-    return F.conv2d(mosaic, kernel, padding=1, groups=3)
+def by_brightness(x, noise):
+    """The deviation [n, 1, h, w] of noise, as a smooth function of brightness: the square
+    that fits its variance best."""
+    bright = smoothed(x.mean(dim=1, keepdim=True), 1.5)
+    power = (noise**2).mean(dim=1, keepdim=True)
+    terms = torch.stack([torch.ones_like(bright), bright, bright**2], dim=-1)
+    terms, wanted = terms.flatten(1, -2), power.flatten(1)[..., None]
+    ridge = 1e-3 * terms.shape[1] * torch.eye(3).to(terms)
+    fit = torch.linalg.solve(terms.mT @ terms + ridge, terms.mT @ wanted)
+    mean = power.mean(dim=(1, 2, 3), keepdim=True)
+    found = (terms @ fit).reshape(power.shape)
+    return torch.maximum(found, 0.1 * mean).clamp(min=1e-6).sqrt()
 
 
 def target_v(x0, x_t, angles):
@@ -258,8 +240,9 @@ def importance(x0, angles, mean, weight):
     return torch.where(filled, (0.18 * expected**-0.75).clamp(0.5, 12), 1.0)
 
 
-def loss_of(v, x0, x_t, angles, mean):
+def loss_of(v, batch):
     """Mean square error of v where there is noise, by importance."""
+    x0, x_t, angles, mean = batch.x0, batch.x_t, batch.angles, batch.mean
     target, weight = target_v(x0 - mean, x_t - angles.cos() * mean, angles)
     error = ((v.float() - target) ** 2 * weight).sum(dim=(1, 2, 3))
     error = error / (3 * weight.sum(dim=(1, 2, 3))).clamp(min=1)

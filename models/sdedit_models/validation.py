@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from .colours import to_8_bit
 from .levels import angle_of_sigma, padded, predict_x0, unit_of
-from .mixture import to_8_bit
 from .pictures import SUFFIXES, open_rgb
 
 SIGMAS = (15, 25, 50)
