@@ -22,7 +22,7 @@ try:
     import train_noise
     from sdedit_models import (
         cameras, folder, jpeg, levels, lines, masks, mixture, muon, native, noise_net,
-        pictures, teacher, unet, validation,
+        pictures, teacher, unet, validation, views,
     )
     from sdedit_models.dice import Dice
 except ImportError as error:
@@ -89,7 +89,7 @@ class Levels(unittest.TestCase):
         labels = torch.zeros(3, dtype=torch.long)
         batch = mixture.Batch(x0, x_t, angles, labels, torch.zeros_like(x0), camera)
         for way in range(8):
-            back = teacher.laid_back(teacher.laid(x0, way), way)
+            back = views.laid_back(views.laid(x0, way), way)
             self.assertTrue(torch.equal(back, x0), way)
         taught = teacher.taught_x0(Silent(), batch, Dice(0))
         self.assertTrue(torch.equal(taught[0], x0[0]))

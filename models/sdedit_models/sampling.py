@@ -6,6 +6,7 @@ import torch
 from .dice import Dice
 from .levels import ANGLES, N_TIMESTEPS, filling, padded, predict_x0, unit_of
 from .masks import random_depths
+from .views import mean_over_views
 
 
 def angles_down(start, n_steps):
@@ -65,9 +66,10 @@ N_GAINS = 4  # deeper down few crops would decide
 def filling_gain(net, pictures, n=96, size=160, seed=0):
     """Least squares gains of the mean's difference to the filling, by depth in the hole.
 
-    Near the rim the filling is nearly right, and what a network adds that has not learnt
-    enough is partly noise. Measured on crops of the training photos, where pictures is a
-    `Pictures`; numbers up to 1 for depths of 1, 2, ... pixels, the last for all deeper.
+    The mean is that over four views, as in the engine. Near the rim the filling is nearly
+    right, and what a network adds that has not learnt enough is partly noise. Measured on
+    crops of the training photos, where pictures is a `Pictures`; numbers up to 1 for
+    depths of 1, 2, ... pixels, the last for all deeper.
     """
     dice = Dice(seed)
     top, bottom = np.full(N_GAINS, 1.0), np.full(N_GAINS, 1.0)  # towards 1 without data
@@ -77,7 +79,10 @@ def filling_gain(net, pictures, n=96, size=160, seed=0):
         depths = random_depths(dice.host, 1, size)
         hole = (depths > 0).float()
         first = filling(photo * (1 - hole), hole)[0]
-        ours = (inpaint(net, photo, hole, n_steps=1, seed=i)[0] - first).numpy()
+        mean = mean_over_views(
+            lambda photo, hole, i=i: inpaint(net, photo, hole, n_steps=1, seed=i), photo, hole
+        )
+        ours = (mean[0] - first).numpy()
         wanted = (photo[0] - first).numpy()
         depth = depths[0, 0].round().numpy()
         for k in range(N_GAINS):

@@ -1,29 +1,16 @@
 """A network that learns from one that is trained already.
 
-The best guess of a mirrored picture is the mirrored guess, but a network finds another one
-for each of the eight ways to lay a picture, and their mean is better than any: 0.2 dB of
-white noise, 0.3 dB of thin holes. A pupil that learns the mean of some of them has nothing
-but the teacher's whims to average, where one that learns pictures has all that noise hides.
+Nobody knows what is hidden under noise, so a network that learns from pictures averages
+over all that might be, crop by crop. One that learns what another finds in other views
+(views.py) has only the other's whims to average, and becomes better than its teacher.
 """
 
 import torch
 
 from .levels import predict_v, x0_of
+from .views import laid, laid_back
 
 N_VIEWS = 2
-
-
-def laid(x, way):
-    """x [n, c, size, size] mirrored and turned: ways 0 (as it is) to 7."""
-    x = x.flip(3) if way & 1 else x
-    x = x.flip(2) if way & 2 else x
-    return x.transpose(2, 3) if way & 4 else x
-
-
-def laid_back(x, way):
-    x = x.transpose(2, 3) if way & 4 else x
-    x = x.flip(2) if way & 2 else x
-    return x.flip(3) if way & 1 else x
 
 
 @torch.no_grad()
