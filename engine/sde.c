@@ -30,8 +30,8 @@
  * projected ones as many as DiffPIR (2023) takes. */
 #define LEVEL_MAP_INPAINT_STEPS 9
 #define INPAINT_STEPS           20
-#define RESTYLE_STEPS           8 /* 12 look the same (models/HISTORY.md) */
-#define RESTYLE_GUIDANCE        3.0 /* less: styles look alike; more: their grain is noise */
+#define RESTYLE_STEPS           8   /* 12 look the same (models/HISTORY.md) */
+#define RESTYLE_GUIDANCE        4.0 /* less: styles look alike; more: colours fade */
 
 struct _SdeModel {
     gatomicrefcount n_refs;

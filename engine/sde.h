@@ -195,7 +195,8 @@ typedef struct {
     int style;             /* class label; -1: the model's default */
     int second_style;      /* mixed in, if `mix` is above 0 */
     double mix;            /* 0..1: share of the second style */
-    double guidance;       /* classifier-free guidance scale, 1: none */
+    double guidance;       /* classifier-free guidance scale in the first half of the
+                            * steps, 1: none */
     double keep_colors;    /* 0..1: hold the source's coarse colours (ILVR) */
     double keep_structure; /* 0..1: noise the source's edges less */
     int n_passes;          /* 1..16: paint so many times, each on the last result */

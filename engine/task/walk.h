@@ -15,7 +15,7 @@ typedef struct {
     bool inverts;    /* starts from the noise that DDIM, walked upwards, finds in
                       * start, not from fresh noise; not with mean_first */
     SdeClasses classes;
-    double guidance;    /* 1: none */
+    double guidance;    /* in the first half of the steps; 1: none */
     double keep_colors; /* 0..1: hold the coarse colours of start, or the mean's hues */
 } SdeWalk;
 

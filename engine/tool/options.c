@@ -191,8 +191,8 @@ add_restyle_options(GOptionContext *context, Raw *raw)
          "the strokes; 0: full size (default: " G_STRINGIFY(SDE_RESTYLE_DETAIL) ")",
          "PX"},
         {"guidance", 0, 0, G_OPTION_ARG_DOUBLE, &raw->guidance,
-         "Push towards the style (default: what suits the model); other than 1 a step "
-         "costs two evaluations",
+         "Push towards the style (default: what suits the model); other than 1 the "
+         "first half of the steps take two evaluations each",
          "X"},
         {"keep-colors", 0, 0, G_OPTION_ARG_DOUBLE, &raw->keep_colors,
          "Hold the picture's coarse colours, 0 to 1 (default: 0)", "X"},

@@ -16,9 +16,9 @@ typedef struct {
      * D = mean + cos v / (cos^2 v + sin^2) (x - cos mean), v = deviation^2. With
      * base.uses_mean the mean is the input's where there is one. */
     float mean, deviation;
-    float offset; /* of its answer from its input's mean */
-    int n_calls;
-    size_t n_pixels; /* over all calls */
+    float offset;          /* of its answer from its input's mean */
+    int n_calls, n_guided; /* guided: with guidance other than 1 */
+    size_t n_pixels;       /* over all calls */
     float lowest_theta, highest_theta;
     float least_theta, most_theta; /* of the last call; the least above 0 */
     SdeDenoiserInput last;         /* its pointers have expired */
@@ -51,6 +51,7 @@ fake_run(SdeDenoiser *base, const SdeDenoiserInput *input, float *x0,
     if (!sde_span_step(span, 0, 1, error)) {
         return false;
     }
+    self->n_guided += input->guidance != 1.0;
     self->n_pixels += n;
     self->last = *input;
     self->last_x = input->x[0];

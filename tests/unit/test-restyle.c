@@ -86,17 +86,30 @@ test_the_walk_begins_at_t0(Fixture *fixture, const void *level_map)
 }
 
 static void
-test_class_and_guidance_reach_the_model(Fixture *fixture, const void *level_map)
+test_class_reaches_the_model(Fixture *fixture, const void *level_map)
 {
     fixture->params.style = 3;
     fixture->params.second_style = 5;
     fixture->params.mix = 0.25;
-    fixture->params.guidance = 2.5;
     run_well(fixture, NULL);
     g_assert_cmpint(fixture->fake.last.classes.label, ==, 3);
     g_assert_cmpint(fixture->fake.last.classes.second, ==, 5);
     g_assert_cmpfloat(fixture->fake.last.classes.mix, ==, 0.25f);
-    g_assert_cmpfloat(fixture->fake.last.guidance, ==, 2.5);
+}
+
+/* Not in the second half, where it would only sharpen grain. */
+static void
+test_guidance_reaches_the_first_steps(Fixture *fixture, const void *level_map)
+{
+    fixture->params.style = 3;
+    fixture->params.guidance = 2.5;
+    for (int n = 1; n <= 6; n++) {
+        fixture->params.sampling.n_steps = n;
+        fixture->fake.n_calls = fixture->fake.n_guided = 0;
+        run_well(fixture, NULL);
+        g_assert_cmpint(fixture->fake.n_calls, ==, n);
+        g_assert_cmpint(fixture->fake.n_guided, ==, (n + 1) / 2);
+    }
 }
 
 static void
@@ -353,7 +366,8 @@ main(int argc, char **argv)
     ADD("evaluations/level-map", yes, test_steps_are_the_evaluations);
     ADD("evaluations/ordinary", NULL, test_steps_are_the_evaluations);
     ADD("t0", yes, test_the_walk_begins_at_t0);
-    ADD("class", yes, test_class_and_guidance_reach_the_model);
+    ADD("class", yes, test_class_reaches_the_model);
+    ADD("guidance", yes, test_guidance_reaches_the_first_steps);
     ADD("constant/level-map", yes, test_the_picture_becomes_what_the_denoiser_says);
     ADD("constant/ordinary", NULL, test_the_picture_becomes_what_the_denoiser_says);
     ADD("keep-colors", yes, test_kept_color_keeps_the_means);
