@@ -27,6 +27,11 @@ def read_run(run):
         return config, {name: stored.get_tensor(name) for name in stored.keys()}
 
 
+def mixed(before, after, share):
+    """Weights on the way from `before` (share 0) to `after` (1)."""
+    return {name: w + share * (after[name] - w) for name, w in before.items()}
+
+
 def check_rounding(config, weights, exported, valid):
     """Compare both on the validation photos; the two tables."""
     net = unet.UNet(config).eval().requires_grad_(False)
@@ -51,12 +56,14 @@ def measure(config, weights, cache):
     return {"filling_gain": gains}
 
 
-def export(run, target, valid=None, threads=1, cache=None):
-    """Write `target` from the run's EMA."""
+def export(run, target, valid=None, threads=1, cache=None, share=1.0):
+    """Write `target` from the run's EMA; with a share, mixed with what target was."""
     torch.set_num_threads(threads)
     native.start(threads)
     target = Path(target)
     config, weights = read_run(run)
+    if share != 1.0:
+        weights = mixed(folder.load_folder(target).state_dict(), weights, share)
     fresh = target.with_name(target.name + ".new")
     shutil.rmtree(fresh, ignore_errors=True)
     if target.exists():  # a model card and the like stay
@@ -82,8 +89,10 @@ def main():
     parser.add_argument("folder")
     parser.add_argument("--valid", help="folder of validation photos")
     parser.add_argument("--cache", help="the run's pictures (default: RUN/pictures.u8)")
+    parser.add_argument("--share", type=float, default=1.0,
+        help="of the run's weights, the rest of those in FOLDER (mix.py says how good)")
     args = parser.parse_args()
-    export(args.run, args.folder, args.valid, cache=args.cache)
+    export(args.run, args.folder, args.valid, cache=args.cache, share=args.share)
 
 
 if __name__ == "__main__":

@@ -328,6 +328,10 @@ class Training(unittest.TestCase):
         trained = load_file(self.path / "run" / "ema.safetensors")
         for name, tensor in net.state_dict().items():
             self.assertTrue(torch.equal(tensor, trained[name].bfloat16().float()), name)
+        export.export(self.path / "run", self.path / "model", share=0)
+        again = folder.load_folder(self.path / "model").state_dict()
+        for name, tensor in net.state_dict().items():
+            self.assertTrue(torch.equal(tensor, again[name]), name)
         golden.write_case(self.path / "model", self.path / "golden" / "case")
         stored = load_file(self.path / "golden" / "case" / "tensors.safetensors")
         self.assertEqual(stored["out"].shape, (2, 12, golden.HEIGHT, golden.WIDTH))
