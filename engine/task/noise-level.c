@@ -581,34 +581,37 @@ take_lesser(SdeNoiseOctaves *sampled, const SdeNoiseOctaves *sum)
     }
 }
 
-/* Of what is not white. How likely it is noise, statistics tell. False: it is texture.
- */
+/* Of what is not white. How likely it is noise, statistics tell, unless the network is
+ * sure of it: in a photo full of things their smooth blocks may differ. False: it is
+ * texture. */
 static bool
 judge_correlated(const Estimate *estimate, const bool correlated[3],
                  SdeNoiseLevel *level)
 {
     SdeNoiseOctaves sums[3], sampled;
     double evenness = sde_noise_octaves_sum(estimate->surveys, correlated, sums);
-    double trust = MIN(NET_TRUST * evenness, 1.0);
-    bool asked = evenness > 0.0 && estimate->net != NULL &&
-                 sde_noise_sample(estimate->net, estimate->source, estimate->mask,
-                                  estimate->pool, estimate->cancellable, &sampled);
+    double sure = 0.0, trust;
+    bool asked =
+        estimate->net != NULL &&
+        sde_noise_sample(estimate->net, estimate->source, estimate->mask,
+                         estimate->pool, estimate->cancellable, &sampled, &sure);
 
+    trust = MAX(MIN(NET_TRUST * evenness, 1.0), sure);
     for (int c = 0; c < 3; c++) {
-        if (asked) {
+        if (asked && trust > 0.0) {
             SdeNoiseOctaves lesser = sampled;
 
             if (correlated[c]) {
                 take_lesser(&lesser, sums + c);
             }
             fit_octaves(&lesser, trust, c, level);
-        } else if (correlated[c] && evenness > 0.0) {
+        } else if (correlated[c] && trust > 0.0) {
             fit_octaves(sums + c, evenness, c, level);
         } else if (level->offset[c] > 0.0) {
             fit_white(estimate->rankings + c, level);
         }
     }
-    return evenness > 0.0;
+    return trust > 0.0;
 }
 
 static void

@@ -187,9 +187,8 @@ sum_channel(const SdeNoiseSurvey surveys[SDE_NOISE_SCALES], int channel,
     }
 }
 
-/* 1 at `noise`, 0 at `texture` and beyond. */
-static double
-place_between(double value, double noise, double texture)
+double
+sde_noise_place_between(double value, double noise, double texture)
 {
     return CLAMP((texture - value) / (texture - noise), 0.0, 1.0);
 }
@@ -208,6 +207,7 @@ sde_noise_octaves_sum(const SdeNoiseSurvey surveys[SDE_NOISE_SCALES],
     if (!(likeness.n > 0.0)) {
         return 0.0;
     }
-    return place_between(likeness.unevenness / likeness.n, EVEN, UNEVEN) *
-           place_between(likeness.togetherness / likeness.n, INDEPENDENT, ALL_TOGETHER);
+    return sde_noise_place_between(likeness.unevenness / likeness.n, EVEN, UNEVEN) *
+           sde_noise_place_between(likeness.togetherness / likeness.n, INDEPENDENT,
+                                   ALL_TOGETHER);
 }

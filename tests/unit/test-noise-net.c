@@ -48,7 +48,8 @@ add_tensor(GString *header, const char *name, const char *part, const char *shap
 /* A network that sees the same noise everywhere. `missing` is left out, `narrow` has an
  * input channel less. */
 static char *
-write_net(const char *folder, double sigma, const char *missing, const char *narrow)
+write_net(const char *folder, double sigma, double log_spread, const char *missing,
+          const char *narrow)
 {
     g_autoptr(GString) header = g_string_new("{");
     g_autofree float *values = NULL;
@@ -70,13 +71,14 @@ write_net(const char *folder, double sigma, const char *missing, const char *nar
     g_string_append_c(header, '}');
     values = g_malloc0(end);
     values[end / 4 - 2] = (float) log(sigma * sigma + SDE_NOISE_FLOOR);
+    values[end / 4 - 1] = (float) log_spread;
     return safetensors_write(folder, "model.safetensors", header->str, values, end);
 }
 
 static SdeNoiseNet *
 open_net(const char *folder, const char *missing, const char *narrow, GError **error)
 {
-    g_autofree char *path = write_net(folder, 7.0, missing, narrow);
+    g_autofree char *path = write_net(folder, 7.0, 0.0, missing, narrow);
     g_autoptr(SdeWeights) weights = sde_weights_open(path, error);
 
     return weights != NULL ? sde_noise_net_new(weights, error) : NULL;
@@ -168,9 +170,10 @@ test_cells_count_where_the_mask_is(void)
     SdeImage image = noisy_picture(true);
     SdeMask mask = {levels, SIDE, SIDE, SIDE};
     SdeNoiseOctaves sums;
+    double sure = 0.0;
 
     g_assert_no_error(error);
-    g_assert_true(sde_noise_sample(net, &image, NULL, NULL, NULL, &sums));
+    g_assert_true(sde_noise_sample(net, &image, NULL, NULL, NULL, &sums, &sure));
     g_assert_cmpint(count_cells(&sums), ==,
                     (SIDE / SDE_NOISE_CELL) * (SIDE / SDE_NOISE_CELL));
     for (int y = 40; y < 80; y++) {
@@ -178,11 +181,11 @@ test_cells_count_where_the_mask_is(void)
             levels[y * SIDE + x] = 1.0f;
         }
     }
-    g_assert_true(sde_noise_sample(net, &image, &mask, NULL, NULL, &sums));
+    g_assert_true(sde_noise_sample(net, &image, &mask, NULL, NULL, &sums, &sure));
     g_assert_cmpint(count_cells(&sums), >=, 4 * 9); /* not on the grid */
     g_assert_cmpint(count_cells(&sums), <=, 5 * 10);
     image.width = SDE_NOISE_CELL - 1;
-    g_assert_false(sde_noise_sample(net, &image, NULL, NULL, NULL, &sums));
+    g_assert_false(sde_noise_sample(net, &image, NULL, NULL, NULL, &sums, &sure));
     g_free(image.pixels);
 }
 
@@ -195,9 +198,79 @@ test_a_cancelled_sample_says_nothing(void)
     g_autoptr(GCancellable) cancellable = g_cancellable_new();
     SdeImage image = noisy_picture(true);
     SdeNoiseOctaves sums;
+    double sure = 0.0;
 
     g_cancellable_cancel(cancellable);
-    g_assert_false(sde_noise_sample(net, &image, NULL, NULL, cancellable, &sums));
+    g_assert_false(
+        sde_noise_sample(net, &image, NULL, NULL, cancellable, &sums, &sure));
+    g_free(image.pixels);
+}
+
+/* Strong noise that it is sure of; neither weak noise nor a mere guess. */
+static void
+test_the_network_says_how_sure_it_is(void)
+{
+    const struct {
+        double sigma, log_spread, sure;
+    } cases[] = {{7.0, -1.5, 1.0},
+                 {2.0, -1.5, 0.0},
+                 {2.8, -1.5, 0.5},
+                 {7.0, -0.5, 0.0},
+                 {7.0, -1.05, 0.5}};
+    SdeImage image = noisy_picture(true);
+
+    for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
+        g_autoptr(TempFolder) folder = temp_folder_new();
+        g_autoptr(GError) error = NULL;
+        g_autofree char *path =
+            write_net(folder, cases[i].sigma, cases[i].log_spread, NULL, NULL);
+        g_autoptr(SdeWeights) weights = sde_weights_open(path, &error);
+        g_autoptr(SdeNoiseNet) net = sde_noise_net_new(weights, &error);
+        SdeNoiseOctaves sums;
+        double sure = -1.0;
+
+        g_assert_no_error(error);
+        g_assert_true(sde_noise_sample(net, &image, NULL, NULL, NULL, &sums, &sure));
+        assert_near(sure, cases[i].sure, 0.01);
+    }
+    g_free(image.pixels);
+}
+
+/* Ripples, weaker to the left: no two blocks are alike. Statistics alone take them for
+ * texture, a network that is sure overrules them. */
+static void
+test_a_sure_network_overrules_statistics(void)
+{
+    const double log_spreads[] = {0.0, -1.5};
+    SdeImage image = test_picture_new(SIDE, SIDE, 0);
+
+    for (int y = 0; y < SIDE; y++) {
+        for (int x = 0; x < SIDE; x++) {
+            float across = (float) x / SIDE;
+            float ripple = sinf(0.9f * (float) x + 0.5f * (float) y) +
+                           0.5f * sinf(1.9f * (float) x - 1.3f * (float) y);
+
+            for (int c = 0; c < 3; c++) {
+                image.pixels[(size_t) y * image.stride + 3 * (size_t) x + (size_t) c] +=
+                    0.2f * across * across * ripple;
+            }
+        }
+    }
+    for (size_t i = 0; i < G_N_ELEMENTS(log_spreads); i++) {
+        g_autoptr(TempFolder) folder = temp_folder_new();
+        g_autoptr(GError) error = NULL;
+        g_autofree char *path = write_net(folder, 7.0, log_spreads[i], NULL, NULL);
+        g_autoptr(SdeWeights) weights = sde_weights_open(path, &error);
+        g_autoptr(SdeNoiseNet) net = sde_noise_net_new(weights, &error);
+        SdeNoiseLevel level;
+
+        g_assert_no_error(error);
+        sde_noise_level_estimate(&image, NULL, net, NULL, NULL, &level);
+        g_assert_true(level.is_correlated == (i == 1));
+        if (i == 1) {
+            assert_near(level.sigma, 7.0, 0.01);
+        }
+    }
     g_free(image.pixels);
 }
 
@@ -211,6 +284,10 @@ main(int argc, char **argv)
                     test_the_network_is_asked_about_correlated_noise_alone);
     g_test_add_func("/noise-net/cells-count-where-the-mask-is",
                     test_cells_count_where_the_mask_is);
+    g_test_add_func("/noise-net/the-network-says-how-sure-it-is",
+                    test_the_network_says_how_sure_it_is);
+    g_test_add_func("/noise-net/a-sure-network-overrules-statistics",
+                    test_a_sure_network_overrules_statistics);
     g_test_add_func("/noise-net/a-cancelled-sample-says-nothing",
                     test_a_cancelled_sample_says_nothing);
     return g_test_run();
