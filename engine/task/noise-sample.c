@@ -20,8 +20,8 @@
  * brightness (variance of log_variance), and how strong it is (deviation, 8-bit units):
  * fine texture is like weak noise. */
 #define SUREST        0.1 /* of the cells */
-#define SURE_SPREAD   -1.2
-#define UNSURE_SPREAD -0.9
+#define SURE_SPREAD   (-1.2)
+#define UNSURE_SPREAD (-0.9)
 #define ALIKE         0.3
 #define UNLIKE        0.6
 #define WEAK          2.3
