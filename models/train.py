@@ -24,7 +24,9 @@ import torch.distributed as dist
 from safetensors.torch import save_file
 
 import decode
-from sdedit_models import folder, masks, mixture, muon, native, pictures, teacher, unet, validation
+from sdedit_models import (
+    folder, masks, mixture, muon, native, pictures, teacher, unet, validation,
+)
 from sdedit_models.dice import Dice
 from sdedit_models.levels import predict_v
 

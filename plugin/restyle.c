@@ -37,8 +37,7 @@ add_arguments(GimpProcedure *procedure)
     gimp_procedure_add_double_argument(
         procedure, "guidance", _("_Guidance"),
         _("How strongly to push towards the style in the first half of the steps; 1 "
-          "does "
-          "not push and takes less time, 0 leaves it to the model"),
+          "does not push and takes less time, 0 leaves it to the model"),
         0, 20, 0, G_PARAM_READWRITE);
     sde_arguments_add_share(procedure, "keep-colors", _("_Keep colors"),
                             _("How firmly the coarse colors of the picture are held"),

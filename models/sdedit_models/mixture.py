@@ -210,7 +210,7 @@ def by_brightness(x, noise):
     terms = torch.stack([torch.ones_like(bright), bright, bright**2], dim=-1)
     terms, wanted = terms.flatten(1, -2), power.flatten(1)[..., None]
     ridge = 1e-3 * terms.shape[1] * torch.eye(3).to(terms)
-    fit = torch.linalg.solve(terms.mT @ terms + ridge, terms.mT @ wanted)
+    fit, _ = torch.linalg.solve_ex(terms.mT @ terms + ridge, terms.mT @ wanted)
     mean = power.mean(dim=(1, 2, 3), keepdim=True)
     found = (terms @ fit).reshape(power.shape)
     return torch.maximum(found, 0.1 * mean).clamp(min=1e-6).sqrt()

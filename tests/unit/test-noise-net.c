@@ -76,12 +76,19 @@ write_net(const char *folder, double sigma, double log_spread, const char *missi
 }
 
 static SdeNoiseNet *
-open_net(const char *folder, const char *missing, const char *narrow, GError **error)
+open_file(const char *path, GError **error)
 {
-    g_autofree char *path = write_net(folder, 7.0, 0.0, missing, narrow);
     g_autoptr(SdeWeights) weights = sde_weights_open(path, error);
 
     return weights != NULL ? sde_noise_net_new(weights, error) : NULL;
+}
+
+static SdeNoiseNet *
+open_net(const char *folder, const char *missing, const char *narrow, GError **error)
+{
+    g_autofree char *path = write_net(folder, 7.0, 0.0, missing, narrow);
+
+    return open_file(path, error);
 }
 
 static void
@@ -224,8 +231,7 @@ test_the_network_says_how_sure_it_is(void)
         g_autoptr(GError) error = NULL;
         g_autofree char *path =
             write_net(folder, cases[i].sigma, cases[i].log_spread, NULL, NULL);
-        g_autoptr(SdeWeights) weights = sde_weights_open(path, &error);
-        g_autoptr(SdeNoiseNet) net = sde_noise_net_new(weights, &error);
+        g_autoptr(SdeNoiseNet) net = open_file(path, &error);
         SdeNoiseOctaves sums;
         double sure = -1.0;
 
@@ -260,8 +266,7 @@ test_a_sure_network_overrules_statistics(void)
         g_autoptr(TempFolder) folder = temp_folder_new();
         g_autoptr(GError) error = NULL;
         g_autofree char *path = write_net(folder, 7.0, log_spreads[i], NULL, NULL);
-        g_autoptr(SdeWeights) weights = sde_weights_open(path, &error);
-        g_autoptr(SdeNoiseNet) net = sde_noise_net_new(weights, &error);
+        g_autoptr(SdeNoiseNet) net = open_file(path, &error);
         SdeNoiseLevel level;
 
         g_assert_no_error(error);
