@@ -184,6 +184,13 @@ class Damage(unittest.TestCase):
             truth, _ = camera.photograph(smooth, shot, 1)
             self.assertLess(np.abs(truth - smooth).max(), 2 / 255)
 
+    def test_mosaics_begin_with_each_colour(self):
+        first = ([1, 0, 0], [0, 1, 0], [0, 1, 0], [0, 0, 1])
+        for phase, colour in enumerate(first):
+            _, kept = camera.mosaic(np.ones((8, 8, 3)), phase)
+            self.assertEqual(kept[0, 0].tolist(), colour)
+            self.assertEqual(kept.sum(axis=(0, 1)).tolist(), [16, 32, 16])
+
     def test_demosaicing_along_edges_keeps_them(self):
         photo = np.full((32, 32, 3), 0.2)
         photo[:, 15:] = 0.7

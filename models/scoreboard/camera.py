@@ -5,7 +5,8 @@ developed again:
 
 1. The sRGB curve and the tone curve are undone, the white balance divided out; lens and
    low-pass filter blur.
-2. A Bayer mosaic (RGGB) keeps one colour of each pixel.
+2. A Bayer mosaic keeps one colour of each pixel. Where it begins (RGGB, GRBG, GBRG, BGGR)
+   goes by the seed: each is a quarter of the photos.
 3. Photons are counted: Poisson noise in linear light, with so many electrons in a full
    pixel at base sensitivity (ISO 100); at ISO n, 100/n of that. Reading adds 3 electrons
    of Gaussian noise, and 12 bits above a black level are kept.
@@ -87,12 +88,14 @@ def to_sensor(photo, camera, development):
     return gaussian_filter(balanced, (camera.lens_blur, camera.lens_blur, 0))
 
 
-def mosaic(sensor):
-    """One value for each pixel, and which colour it has, [h, w, 3] of bool."""
+def mosaic(sensor, phase=0):
+    """One value for each pixel, and which colour it has, [h, w, 3] of bool. The first
+    pixel is red, green beside red, green beside blue or blue: phase 0 to 3."""
+    row, column = divmod(phase, 2)
     kept = np.zeros(sensor.shape, bool)
-    kept[::2, ::2, 0] = True
-    kept[::2, 1::2, 1] = kept[1::2, ::2, 1] = True
-    kept[1::2, 1::2, 2] = True
+    kept[row::2, column::2, 0] = True
+    kept[1 - row :: 2, 1 - column :: 2, 2] = True
+    kept[..., 1] = ~kept.any(axis=2)
     return (sensor * kept).sum(axis=2), kept
 
 
@@ -171,7 +174,8 @@ def photograph(photo, shot, seed):
     camera, iso = SHOTS[shot]
     rng = np.random.default_rng([iso, seed])
     development = choose_development(camera, rng)
-    light, kept = mosaic(to_sensor(photo.astype(np.float64), camera, development))
+    sensor = to_sensor(photo.astype(np.float64), camera, development)
+    light, kept = mosaic(sensor, seed % 4)
     truth = develop(light, kept, camera, development)
     noisy = develop(expose(light, camera, iso, rng), kept, camera, development)
     return truth, through_jpeg(noisy, development.quality, development.subsampling)
