@@ -199,6 +199,17 @@ class NoiseNet(unittest.TestCase):
             error = (y - x)[:, :, 2:-2, 2:-2].abs().max()
             self.assertLess(float(error), 1e-6 if linear else 0.02)
 
+    def test_mosaics_and_blocks_begin_anywhere_for_truth_and_noise_alike(self):
+        x, dice, corners = torch.arange(144.0).reshape(1, 1, 12, 12), Dice(0), set()
+        for _ in range(100):
+            truth, y = cameras.moved(x, 2 * x, dice)
+            self.assertTrue(torch.equal(2 * truth, y))
+            down, right = (truth[0, 0] == 0).nonzero()[0].tolist()
+            self.assertTrue(torch.equal(truth, x.roll((down, right), dims=(2, 3))))
+            corners.add((down, right))
+        for axis in zip(*corners):
+            self.assertEqual(set(axis), set(range(cameras.BLOCK)))
+
     def test_only_noise_is_noise(self):
         """What has no noise has at most a file's error; other pictures have more."""
         x = torch.rand(64, 3, 4, 4, generator=torch.Generator().manual_seed(0))
