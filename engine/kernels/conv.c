@@ -14,6 +14,7 @@
 #define MAX_SEGMENTS   9
 #define BLOCK_PIXELS   96 /* at most; a multiple of 6, and near one of 14 */
 #define COLD_BLOCKS    4  /* more of them find the weights in a cache */
+#define LINE           16 /* floats of a cache line */
 #define WINOGRAD_WIDTH 16 /* input channels come in whole vectors of any level */
 
 /* Below this side of a map Winograd's transforms of the weights cost more than the
@@ -154,6 +155,20 @@ list_rows(const Direct *direct, int n, int first, int count, const float **rows)
     }
 }
 
+/* Of a 1×1 convolution: a micro-tile walks many short rows at a time, which hardware
+ * does not foresee, so that each line would be waited for. */
+static void
+fetch_rows(const Direct *direct, int count, const float *const *rows)
+{
+    for (int s = 0; s < direct->n_segments; s++) {
+        for (int i = 0; i < count; i++) {
+            for (int c = 0; c < direct->depths[s]; c += LINE) {
+                __builtin_prefetch(rows[s * count + i] + c, 0, 2);
+            }
+        }
+    }
+}
+
 /* Even shares: share i of `total` cut into `n` is [i * total / n, (i + 1) * total / n).
  */
 static int
@@ -183,6 +198,9 @@ run_block(size_t block, int thread, void *data)
     const size_t pixel = (size_t) n * direct->pixels + first;
 
     list_rows(direct, n, first, count, rows);
+    if (job->conv->shape.side == 1) {
+        fetch_rows(direct, count, rows);
+    }
     for (int p = share(job->n_panels, direct->panel_groups, group); p < last_panel;
          p++) {
         const float *weights = job->conv->weights + (size_t) p * panel_size;
