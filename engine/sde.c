@@ -401,6 +401,32 @@ check_denoise(const SdeDenoiseParams *params, GError **error)
            check_tiles(params->tile_size, params->tile_overlap, error);
 }
 
+/* Places in one picture are no places in another. */
+static bool
+check_known(const SdeDenoiseParams *params, const SdeImage *source, GError **error)
+{
+    const SdeNoise *known = params->known;
+
+    if (known == NULL || params->noise_level >= 0.0) {
+        return true;
+    }
+    if (!check_range("known noise", known->sigma, 0, 255, error) ||
+        !check_range("known noise's columns", known->columns, 1, SDE_NOISE_GRID,
+                     error) ||
+        !check_range("known noise's rows", known->rows, 1, SDE_NOISE_GRID, error)) {
+        return false;
+    }
+    if (known->columns * known->rows > 1 &&
+        (known->width != source->width || known->height != source->height)) {
+        g_set_error(error, SDE_ERROR, SDE_ERROR_INPUT,
+                    "the known noise is of a picture of %d x %d pixels, this one has "
+                    "%d x %d",
+                    known->width, known->height, source->width, source->height);
+        return false;
+    }
+    return true;
+}
+
 static bool
 check_style(const SdeModel *model, int style, int lowest, GError **error)
 {
@@ -572,6 +598,7 @@ sde_denoise(SdeModel *model, const SdeImage *source, const SdeMask *mask,
     run = run != NULL ? run : &default_run;
     return check_run(run, error) && check_denoise(params, error) &&
            check_picture(source, result, error) && check_mask(mask, source, error) &&
+           check_known(params, source, error) &&
            session_init(&session, model, run, error) &&
            finish(&session, sde_denoise_run(&session.task, source, mask, params, result,
                                             &session.span, error));
@@ -608,7 +635,7 @@ sde_estimate_noise(const SdeModel *model, const SdeImage *source, const SdeMask 
                    const SdeRun *run, SdeNoise *noise, GError **error)
 {
     g_autoptr(SdePool) pool = NULL;
-    SdeNoiseLevel level;
+    SdeNoise found;
 
     g_return_val_if_fail(source != NULL && noise != NULL, false);
     g_return_val_if_fail(error == NULL || *error == NULL, false);
@@ -620,10 +647,10 @@ sde_estimate_noise(const SdeModel *model, const SdeImage *source, const SdeMask 
     }
     pool = new_pool(run);
     sde_noise_level_estimate(source, mask, model != NULL ? model->noise_net : NULL,
-                             pool, run->cancellable, &level);
+                             pool, run->cancellable, &found);
     if (g_cancellable_set_error_if_cancelled(run->cancellable, error)) {
         return false;
     }
-    sde_noise_level_describe(&level, noise);
+    *noise = found;
     return true;
 }

@@ -160,13 +160,18 @@ typedef struct {
      .grain = 1}
 
 /* The noise of a photo in 8-bit units (0..255). */
+#define SDE_NOISE_GRID 8
 typedef struct {
     double sigma; /* standard deviation, over the whole picture and the channels */
-    /* Of red, green and blue: variance = slope * value + offset for values 0..1, where
-     * the photo has such values. */
-    double slope[3], offset[3];
-    double lowest_gain, highest_gain; /* by place: times the deviation; 1: the same */
+    /* Poisson-Gaussian, of red, green and blue: variance = slope * value + offset for
+     * values 0..1, held between lowest^2 and highest^2. */
+    double slope[3], offset[3], lowest[3], highest[3];
     bool is_correlated; /* from pixel to pixel, as after demosaicing, JPEG, resizing */
+    /* Times that the deviation differs from place to place: in the middles of columns x
+     * rows cells, at most SDE_NOISE_GRID each, of a picture of width x height. */
+    int columns, rows, width, height;
+    double gains[SDE_NOISE_GRID * SDE_NOISE_GRID];
+    double lowest_gain, highest_gain; /* of them; 1: the same everywhere */
 } SdeNoise;
 
 typedef struct {
@@ -175,6 +180,8 @@ typedef struct {
     int n_views; /* 1, 2 or 4: each evaluation is the mean over so many mirrored views,
                   * nearer to the truth by 0.1 to 0.2 dB, for so many times the work */
     double noise_level;      /* sigma in 8-bit units, 0..255; negative: estimate */
+    const SdeNoise *known;   /* nullable: what sde_estimate_noise() has found in this
+                              * picture, taken where noise_level is negative */
     double strength;         /* 0..1: 0 returns the source bit for bit, 1 removes all */
     double luminance, color; /* 0..1: share of the strength on Y' and on Cb, Cr */
     double keep_grain; /* 0..1: part of the fine luminance grain that is put back */

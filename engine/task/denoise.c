@@ -33,7 +33,7 @@ typedef struct {
     const SdeDenoiseParams *params;
     SdeRect rect;                    /* of the picture */
     int padded_width, padded_height; /* of the work area */
-    SdeNoiseLevel level;
+    SdeNoise level;
     bool per_pixel;      /* angle follows brightness and place */
     double lowest_theta; /* that the model knows */
     float reach;         /* of noise, beyond 0..1 */
@@ -381,12 +381,14 @@ find_level(Run *run, const SdeMask *mask, const SdeSpan *span, GError **error)
 
     if (run->params->noise_level >= 0.0) {
         sde_noise_level_init(&run->level, run->params->noise_level);
+    } else if (run->params->known != NULL) {
+        run->level = *run->params->known;
     } else {
         sde_noise_level_estimate(run->source, mask, run->task->noise_net,
                                  run->task->pool, cancellable, &run->level);
-        if (run->level.is_correlated && run->task->noise_net != NULL) {
-            run->gain = CORRELATED_GAIN; /* statistics alone say too much already */
-        }
+    }
+    if (run->level.is_correlated && run->task->noise_net != NULL) {
+        run->gain = CORRELATED_GAIN; /* statistics alone say too much already */
     }
     run->per_pixel = denoiser->level_map && !sde_noise_level_is_uniform(&run->level);
     run->reach = (float) (NOISE_REACH / 255.0 * sde_noise_level_highest(&run->level));
@@ -403,7 +405,7 @@ finish(const Run *run, SdeImage *result)
         write_result(run, result);
     }
     if (run->params->used != NULL) {
-        sde_noise_level_describe(&run->level, run->params->used);
+        *run->params->used = run->level;
     }
 }
 

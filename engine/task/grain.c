@@ -20,7 +20,7 @@
 
 typedef struct {
     const SdeGrain *grain;
-    SdeNoiseLevel level;
+    SdeNoise level;
     double share;                     /* of the level that is added */
     int width, height;                /* of the bounds */
     float *known;                     /* of the crop: 1 known, 0 not */

@@ -212,7 +212,7 @@ static const Part everything = {
  */
 
 static void
-set_channel(SdeNoiseLevel *level, int c, double sigma)
+set_channel(SdeNoise *level, int c, double sigma)
 {
     level->slope[c] = 0.0;
     level->offset[c] = sigma * sigma;
@@ -220,9 +220,9 @@ set_channel(SdeNoiseLevel *level, int c, double sigma)
 }
 
 void
-sde_noise_level_init(SdeNoiseLevel *level, double sigma)
+sde_noise_level_init(SdeNoise *level, double sigma)
 {
-    *level = (SdeNoiseLevel) {.sigma = sigma,
+    *level = (SdeNoise) {.sigma = sigma,
                               .columns = 1,
                               .rows = 1,
                               .width = 1,
@@ -236,7 +236,7 @@ sde_noise_level_init(SdeNoiseLevel *level, double sigma)
 }
 
 double
-sde_noise_level_of_channel(const SdeNoiseLevel *level, int channel, double value)
+sde_noise_level_of_channel(const SdeNoise *level, int channel, double value)
 {
     double variance =
         level->slope[channel] * CLAMP(value, 0.0, 1.0) + level->offset[channel];
@@ -247,7 +247,7 @@ sde_noise_level_of_channel(const SdeNoiseLevel *level, int channel, double value
 
 /* Between the middles of the cells, bilinearly. */
 static double
-gain_at(const SdeNoiseLevel *level, int x, int y)
+gain_at(const SdeNoise *level, int x, int y)
 {
     double u = (x + 0.5) * level->columns / level->width - 0.5;
     double v = (y + 0.5) * level->rows / level->height - 0.5;
@@ -267,7 +267,7 @@ gain_at(const SdeNoiseLevel *level, int x, int y)
 }
 
 double
-sde_noise_level_at(const SdeNoiseLevel *level, int x, int y, const float rgb[3])
+sde_noise_level_at(const SdeNoise *level, int x, int y, const float rgb[3])
 {
     double sum = 0.0;
 
@@ -282,7 +282,7 @@ sde_noise_level_at(const SdeNoiseLevel *level, int x, int y, const float rgb[3])
 }
 
 double
-sde_noise_level_highest(const SdeNoiseLevel *level)
+sde_noise_level_highest(const SdeNoise *level)
 {
     double sum = 0.0;
 
@@ -293,7 +293,7 @@ sde_noise_level_highest(const SdeNoiseLevel *level)
 }
 
 bool
-sde_noise_level_is_uniform(const SdeNoiseLevel *level)
+sde_noise_level_is_uniform(const SdeNoise *level)
 {
     bool uniform = level->highest_gain <= level->lowest_gain;
 
@@ -301,17 +301,6 @@ sde_noise_level_is_uniform(const SdeNoiseLevel *level)
         uniform = uniform && level->highest[c] <= level->lowest[c];
     }
     return uniform;
-}
-
-void
-sde_noise_level_describe(const SdeNoiseLevel *level, SdeNoise *noise)
-{
-    *noise = (SdeNoise) {.sigma = level->sigma,
-                         .lowest_gain = level->lowest_gain,
-                         .highest_gain = level->highest_gain,
-                         .is_correlated = level->is_correlated};
-    memcpy(noise->slope, level->slope, sizeof(noise->slope));
-    memcpy(noise->offset, level->offset, sizeof(noise->offset));
 }
 
 /* ---- noise by brightness ----------------------------------------------------------
@@ -336,7 +325,7 @@ line_add(Line *line, double weight, double x, double y)
 
 /* Stays as it was where there is one level, or one brightness. */
 static void
-line_finish(const Line *line, int channel, SdeNoiseLevel *level)
+line_finish(const Line *line, int channel, SdeNoise *level)
 {
     double spread = line->n * line->xx - line->x * line->x;
 
@@ -352,7 +341,7 @@ line_finish(const Line *line, int channel, SdeNoiseLevel *level)
 
 /* A bin without white blocks is textured everywhere and says too much. */
 static void
-fit_white(const Ranking *ranking, SdeNoiseLevel *level)
+fit_white(const Ranking *ranking, SdeNoise *level)
 {
     Line line = {0};
 
@@ -373,7 +362,7 @@ fit_white(const Ranking *ranking, SdeNoiseLevel *level)
 /* Every cell or block counts the same: the line is a rough one, and must be right on
  * average. */
 static void
-fit_bins(const SdeNoiseOctaves *sum, int channel, SdeNoiseLevel *level)
+fit_bins(const SdeNoiseOctaves *sum, int channel, SdeNoise *level)
 {
     Line line = {0};
     double mean = 0.0;
@@ -395,7 +384,7 @@ fit_bins(const SdeNoiseOctaves *sum, int channel, SdeNoiseLevel *level)
 /* Between what the finest patterns show and what all of the noise is said to be. */
 static void
 fit_octaves(const SdeNoiseOctaves *sum, double evenness, int channel,
-            SdeNoiseLevel *level)
+            SdeNoise *level)
 {
     double finest = MAX(level->offset[channel], 1e-3);
     SdeNoiseOctaves between = *sum;
@@ -410,7 +399,7 @@ fit_octaves(const SdeNoiseOctaves *sum, double evenness, int channel,
 
 /* Mean variance of a channel over the photo, as the line says. */
 static double
-expected_variance(const Ranking *ranking, const SdeNoiseLevel *level)
+expected_variance(const Ranking *ranking, const SdeNoise *level)
 {
     double sum = 0.0;
 
@@ -428,7 +417,7 @@ expected_variance(const Ranking *ranking, const SdeNoiseLevel *level)
 
 /* Gain of a cell, or 0 where it does not say. */
 static double
-ask_cell(const Ranking rankings[3], const SdeNoiseLevel *level, const Part *cell)
+ask_cell(const Ranking rankings[3], const SdeNoise *level, const Part *cell)
 {
     double sum = 0.0;
     int n = 0;
@@ -448,7 +437,7 @@ ask_cell(const Ranking rankings[3], const SdeNoiseLevel *level, const Part *cell
 /* Cells that do not say take the mean of their neighbours, outwards from those that do.
  */
 static void
-fill_gaps(SdeNoiseLevel *level)
+fill_gaps(SdeNoise *level)
 {
     for (int pass = 0; pass < 2 * SDE_NOISE_GRID; pass++) {
         double before[SDE_NOISE_GRID * SDE_NOISE_GRID];
@@ -473,7 +462,7 @@ fill_gaps(SdeNoiseLevel *level)
 }
 
 static void
-drop_gains(SdeNoiseLevel *level)
+drop_gains(SdeNoise *level)
 {
     level->columns = level->rows = 1;
     level->gains[0] = level->lowest_gain = level->highest_gain = 1.0;
@@ -481,7 +470,7 @@ drop_gains(SdeNoiseLevel *level)
 
 /* Root mean square 1. Returns what the variance of the lines must be multiplied by. */
 static double
-normalize_gains(SdeNoiseLevel *level)
+normalize_gains(SdeNoise *level)
 {
     int n = level->columns * level->rows;
     double square = 0.0;
@@ -500,7 +489,7 @@ normalize_gains(SdeNoiseLevel *level)
 }
 
 static double
-find_gains(const Ranking rankings[3], SdeNoiseLevel *level)
+find_gains(const Ranking rankings[3], SdeNoise *level)
 {
     const SdeImage *source = rankings->survey->source;
     double lowest = G_MAXDOUBLE, highest = 0.0;
@@ -550,7 +539,7 @@ may_be_correlated(const Answer *whole, const SdeNoiseSurvey *half, int channel)
  */
 
 static void
-scale_channel(SdeNoiseLevel *level, int c, double gain)
+scale_channel(SdeNoise *level, int c, double gain)
 {
     level->slope[c] *= gain;
     level->offset[c] *= gain;
@@ -586,7 +575,7 @@ take_lesser(SdeNoiseOctaves *sampled, const SdeNoiseOctaves *sum)
  * texture. */
 static bool
 judge_correlated(const Estimate *estimate, const bool correlated[3],
-                 SdeNoiseLevel *level)
+                 SdeNoise *level)
 {
     SdeNoiseOctaves sums[3], sampled;
     double evenness = sde_noise_octaves_sum(estimate->surveys, correlated, sums);
@@ -615,7 +604,7 @@ judge_correlated(const Estimate *estimate, const bool correlated[3],
 }
 
 static void
-judge(const Estimate *estimate, SdeNoiseLevel *level)
+judge(const Estimate *estimate, SdeNoise *level)
 {
     bool correlated[3] = {false};
     double gain = 1.0, sum = 0.0;
@@ -650,7 +639,7 @@ judge(const Estimate *estimate, SdeNoiseLevel *level)
 void
 sde_noise_level_estimate(const SdeImage *source, const SdeMask *mask,
                          const SdeNoiseNet *net, SdePool *pool,
-                         GCancellable *cancellable, SdeNoiseLevel *level)
+                         GCancellable *cancellable, SdeNoise *level)
 {
     Estimate estimate = {.source = source,
                          .mask = mask,

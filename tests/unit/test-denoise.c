@@ -3,6 +3,7 @@
 #include "task/denoise.h"
 
 #include <math.h>
+#include <string.h>
 
 #include "base/rng.h"
 #include "fake-denoiser.h"
@@ -355,6 +356,33 @@ test_the_level_that_was_used_is_told(Fixture *fixture, const void *level_map)
 }
 
 static void
+test_known_noise_is_not_estimated_again(Fixture *fixture, const void *level_map)
+{
+    SdeNoise noise, used;
+    size_t n;
+    g_autofree float *estimated = NULL;
+
+    set_picture(fixture, 400, 400);
+    add_noise(&fixture->source, 20.0f, 20.0f);
+    fixture->params.noise_level = -1.0;
+    fixture->params.used = &noise;
+    run_well(fixture, NULL);
+    n = fixture->result.stride * 400;
+    estimated = g_new(float, n);
+    memcpy(estimated, fixture->result.pixels, n * sizeof(float));
+    fixture->params.known = &noise;
+    fixture->params.used = &used;
+    run_well(fixture, NULL);
+    g_assert_cmpmem(estimated, n * sizeof(float), fixture->result.pixels,
+                    n * sizeof(float));
+    noise.sigma = 0.0; /* known to be clean */
+    run_well(fixture, NULL);
+    g_assert_cmpmem(test_pixel(&fixture->source, 0, 70), 1200 * sizeof(float),
+                    test_pixel(&fixture->result, 0, 70), 1200 * sizeof(float));
+    g_assert_cmpfloat(used.sigma, ==, 0.0);
+}
+
+static void
 test_an_ordinary_model_gets_one_level_that_it_knows(Fixture *fixture,
                                                     const void *level_map)
 {
@@ -479,6 +507,7 @@ main(int argc, char **argv)
     ADD("brightness", yes, test_an_estimate_follows_brightness);
     ADD("clean", yes, test_a_clean_photo_comes_back);
     ADD("used", yes, test_the_level_that_was_used_is_told);
+    ADD("known", yes, test_known_noise_is_not_estimated_again);
     ADD("ordinary", NULL, test_an_ordinary_model_gets_one_level_that_it_knows);
     ADD("grain", yes, test_kept_grain_is_fine_luma);
     ADD("sizes/level-map", yes, test_any_size_works);

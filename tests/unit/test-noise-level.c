@@ -96,7 +96,7 @@ static void
 test_level_follows_brightness(void)
 {
     SdeImage image = synthetic_photo(0.0f);
-    SdeNoiseLevel level;
+    SdeNoise level;
     double dark, bright;
 
     add_noise(&image, 20.0f, 0.1f, 1.0f);
@@ -166,7 +166,7 @@ test_threads_do_not_show(void)
 {
     SdeImage image = synthetic_photo(0.05f);
     g_autoptr(SdePool) pool = sde_pool_new(3);
-    SdeNoiseLevel one, three;
+    SdeNoise one, three;
 
     add_noise(&image, 12.0f, 1.0f, 0.0f);
     sde_noise_level_estimate(&image, NULL, NULL, NULL, NULL, &one);
@@ -179,7 +179,7 @@ static void
 test_channels_are_told_apart(void)
 {
     SdeImage image = synthetic_photo(0.05f), clean = synthetic_photo(0.05f);
-    SdeNoiseLevel level;
+    SdeNoise level;
 
     add_noise(&image, 20.0f, 1.0f, 0.0f);
     for (int i = 0; i < SIDE * SIDE; i++) { /* red gets a quarter of the noise */
@@ -222,7 +222,7 @@ test_correlated_noise_is_known_and_not_taken_for_little(void)
     for (size_t i = 0; i < G_N_ELEMENTS(sigmas); i++) {
         SdeImage image = synthetic_photo(0.05f);
         double sigma = (double) sigmas[i];
-        SdeNoiseLevel level;
+        SdeNoise level;
 
         add_correlated_noise(&image, sigmas[i], 1.0f, 0.0f);
         sde_noise_level_estimate(&image, NULL, NULL, NULL, NULL, &level);
@@ -238,7 +238,7 @@ static void
 test_correlated_noise_follows_brightness(void)
 {
     SdeImage image = synthetic_photo(0.0f);
-    SdeNoiseLevel level;
+    SdeNoise level;
     double dark, bright;
 
     add_correlated_noise(&image, 20.0f, 1.0f, -0.9f);
@@ -259,7 +259,7 @@ test_texture_everywhere_is_not_taken_for_noise(void)
     SdeImage image = synthetic_photo(0.0f), even = synthetic_photo(0.0f);
     enum { PATCH = 24, N_PATCHES = SIDE / PATCH };
     float strength[N_PATCHES * N_PATCHES];
-    SdeNoiseLevel level;
+    SdeNoise level;
 
     sde_rng_fill_normal(8, 2, 0, 0, N_PATCHES, N_PATCHES, 1, strength, N_PATCHES);
     add_correlated_noise(&image, 12.0f, 1.0f, 0.0f);
@@ -284,7 +284,7 @@ test_white_noise_is_called_white(void)
 
     for (size_t i = 0; i < G_N_ELEMENTS(sigmas); i++) {
         SdeImage image = synthetic_photo(0.08f);
-        SdeNoiseLevel level;
+        SdeNoise level;
 
         add_noise(&image, sigmas[i], 1.0f, 0.0f);
         sde_noise_level_estimate(&image, NULL, NULL, NULL, NULL, &level);
@@ -299,7 +299,7 @@ static void
 test_noise_may_differ_from_place_to_place(void)
 {
     SdeImage image = synthetic_photo(0.0f), weak = synthetic_photo(0.0f);
-    SdeNoiseLevel level;
+    SdeNoise level;
     const float grey[3] = {0.5f, 0.5f, 0.5f};
 
     add_noise(&image, 24.0f, 1.0f, 0.0f);

@@ -140,7 +140,7 @@ test_the_network_is_asked_about_correlated_noise_alone(void)
         g_autoptr(GError) error = NULL;
         g_autoptr(SdeNoiseNet) net = open_net(folder, NULL, NULL, &error);
         SdeImage image = noisy_picture(i == 1);
-        SdeNoiseLevel level;
+        SdeNoise level;
 
         g_assert_no_error(error);
         sde_noise_level_estimate(&image, NULL, net, NULL, NULL, &level);
@@ -267,7 +267,7 @@ test_a_sure_network_overrules_statistics(void)
         g_autoptr(GError) error = NULL;
         g_autofree char *path = write_net(folder, 7.0, log_spreads[i], NULL, NULL);
         g_autoptr(SdeNoiseNet) net = open_file(path, &error);
-        SdeNoiseLevel level;
+        SdeNoise level;
 
         g_assert_no_error(error);
         sde_noise_level_estimate(&image, NULL, net, NULL, NULL, &level);

@@ -268,6 +268,21 @@ test_denoise_numbers_out_of_range_are_named(Fixture *fixture, const void *data)
 }
 
 static void
+test_noise_of_another_picture_is_refused(Fixture *fixture, const void *data)
+{
+    SdeNoise known = {.sigma = 5.0, .columns = 2, .rows = 2, .width = 9, .height = 8};
+    SdeDenoiseParams params = denoise_params();
+
+    params.noise_level = -1.0;
+    params.known = &known;
+    assert_denoise_fails(fixture, &params, "of a picture of 9 x 8 pixels, this one");
+    known.columns = 9;
+    assert_denoise_fails(fixture, &params, "columns is 9");
+    known.sigma = -1.0;
+    assert_denoise_fails(fixture, &params, "known noise is -1");
+}
+
+static void
 assert_restyle_fails(Fixture *fixture, const SdeRestyleParams *params, const char *word)
 {
     g_autoptr(GError) error = NULL;
@@ -532,6 +547,7 @@ main(int argc, char **argv)
     ADD("references", test_a_reference_keeps_the_model);
     ADD("numbers/inpaint", test_numbers_out_of_range_are_named);
     ADD("numbers/denoise", test_denoise_numbers_out_of_range_are_named);
+    ADD("known-noise", test_noise_of_another_picture_is_refused);
     ADD("numbers/restyle", test_restyle_numbers_out_of_range_are_named);
     ADD("runs", test_bad_runs_are_refused);
     ADD("pictures", test_pictures_that_make_no_sense_are_refused);
