@@ -107,6 +107,7 @@ const SdeProcedure sde_denoise_procedure = {
     .progress_title = N_("Removing noise"),
     .region = SDE_REGION_SELECTION,
     .is_random = false,
+    .has_preview = true,
     .main_arguments = main_arguments,
     .further_arguments = further_arguments,
     .add_arguments = add_arguments,

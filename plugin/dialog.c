@@ -8,10 +8,13 @@
 #include "gallery.h"
 #include "intl.h"
 #include "models.h"
+#include "preview.h"
 #include <libgimp/gimpui.h>
 
 /* Up to here a whole number is easier to set with a slider. */
 #define LARGEST_SLIDER 256
+/* Pixels, beside a preview: sliders keep their labels. */
+#define ARGUMENTS_WIDTH 340
 
 /* ---- lists of models and styles -------------------------------------------------- */
 
@@ -142,6 +145,23 @@ list_names(const char *const *names)
     return list;
 }
 
+/* Side by side: one above the other they would be too high for small screens. */
+static void
+fill_beside_preview(GimpProcedureDialog *dialog, GList *names)
+{
+    GtkWidget *columns, *arguments;
+
+    gimp_procedure_dialog_fill_box(dialog, "preview-box", "preview", "preview-label",
+                                   NULL);
+    arguments = gimp_procedure_dialog_fill_box_list(dialog, "arguments-box", names);
+    gtk_widget_set_size_request(arguments, ARGUMENTS_WIDTH, -1);
+    columns = gimp_procedure_dialog_fill_box(dialog, "columns", "preview-box",
+                                             "arguments-box", NULL);
+    gtk_orientable_set_orientation(GTK_ORIENTABLE(columns), GTK_ORIENTATION_HORIZONTAL);
+    gtk_box_set_spacing(GTK_BOX(columns), 12);
+    gimp_procedure_dialog_fill(dialog, "columns", NULL);
+}
+
 static void
 fill(GimpProcedureDialog *dialog, const SdeProcedure *description)
 {
@@ -154,7 +174,11 @@ fill(GimpProcedureDialog *dialog, const SdeProcedure *description)
     gimp_procedure_dialog_fill_expander(dialog, "further", "further-title", FALSE,
                                         "further-box");
     main_names = g_list_append(main_names, (void *) "further");
-    gimp_procedure_dialog_fill_list(dialog, main_names);
+    if (description->has_preview) {
+        fill_beside_preview(dialog, main_names);
+    } else {
+        gimp_procedure_dialog_fill_list(dialog, main_names);
+    }
     g_list_free(main_names);
     g_list_free(further_names);
 }
@@ -171,12 +195,42 @@ make_title(GimpProcedure *procedure)
     return g_strchomp(title);
 }
 
+/* GIMP makes previews so small that hardly any of a photo's detail is in them. */
+static void
+enlarge_preview(GtkWidget *widget)
+{
+    g_autoptr(GtkCssProvider) style = gtk_css_provider_new();
+
+    gtk_css_provider_load_from_data(style, "* { -GimpPreview-size: 352; }", -1, NULL);
+    gtk_style_context_add_provider(gtk_widget_get_style_context(widget),
+                                   GTK_STYLE_PROVIDER(style),
+                                   GTK_STYLE_PROVIDER_PRIORITY_APPLICATION);
+}
+
+static SdePreview *
+add_preview(GimpProcedureDialog *dialog, const SdeProcedure *description,
+            const SdeSource *source, GimpProcedureConfig *config)
+{
+    GtkWidget *widget, *label;
+
+    if (!description->has_preview) {
+        return NULL;
+    }
+    widget = gimp_procedure_dialog_get_drawable_preview(dialog, "preview",
+                                                        GIMP_DRAWABLE(source->layer));
+    enlarge_preview(widget);
+    label = gimp_procedure_dialog_get_label(dialog, "preview-label", "", FALSE, FALSE);
+    return sde_preview_new(description, source, config, GIMP_PREVIEW(widget),
+                           GTK_LABEL(label));
+}
+
 bool
 sde_dialog_run(const SdeProcedure *description, GimpProcedure *procedure,
-               GimpProcedureConfig *config, GError **error)
+               GimpProcedureConfig *config, const SdeSource *source, GError **error)
 {
     g_autofree char *title = make_title(procedure);
     GimpProcedureDialog *dialog;
+    SdePreview *preview;
     bool ok;
 
     /* gimp_ui_init() ends the process when there is no display: look first. */
@@ -188,11 +242,13 @@ sde_dialog_run(const SdeProcedure *description, GimpProcedure *procedure,
     }
     gimp_ui_init("sdedit");
     dialog = GIMP_PROCEDURE_DIALOG(gimp_procedure_dialog_new(procedure, config, title));
+    preview = add_preview(dialog, description, source, config);
     choose_widgets(dialog, procedure, description->main_arguments);
     choose_widgets(dialog, procedure, description->further_arguments);
     fill(dialog, description);
     offer_lists(dialog, procedure, config);
     ok = gimp_procedure_dialog_run(dialog);
+    sde_preview_free(preview);
     gtk_widget_destroy(GTK_WIDGET(dialog));
     return ok;
 }

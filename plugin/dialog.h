@@ -2,7 +2,9 @@
 #pragma once
 
 #include "procedure.h"
+#include "source.h"
 
-/* Asks for the arguments. False without an error: closed. */
+/* Asks for the arguments of a run on this source. False without an error: closed. */
 bool sde_dialog_run(const SdeProcedure *description, GimpProcedure *procedure,
-                    GimpProcedureConfig *config, GError **error);
+                    GimpProcedureConfig *config, const SdeSource *source,
+                    GError **error);

@@ -119,7 +119,7 @@ run(GimpProcedure *procedure, GimpRunMode run_mode, GimpImage *image,
         return fail(procedure, GIMP_PDB_EXECUTION_ERROR, error);
     }
     if (run_mode == GIMP_RUN_INTERACTIVE &&
-        !sde_dialog_run(description, procedure, config, &error)) {
+        !sde_dialog_run(description, procedure, config, &source, &error)) {
         return fail(procedure, error ? GIMP_PDB_EXECUTION_ERROR : GIMP_PDB_CANCEL,
                     error);
     }

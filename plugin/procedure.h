@@ -42,6 +42,7 @@ typedef struct {
     const char *progress_title;
     SdeRegion region;
     bool is_random;                       /* has the argument "seed" */
+    bool has_preview;                     /* in the dialog: noise removal */
     const char *const *main_arguments;    /* always seen in the dialog */
     const char *const *further_arguments; /* in its "More options" part */
 

@@ -223,13 +223,13 @@ void
 sde_noise_level_init(SdeNoise *level, double sigma)
 {
     *level = (SdeNoise) {.sigma = sigma,
-                              .columns = 1,
-                              .rows = 1,
-                              .width = 1,
-                              .height = 1,
-                              .gains = {1.0},
-                              .lowest_gain = 1.0,
-                              .highest_gain = 1.0};
+                         .columns = 1,
+                         .rows = 1,
+                         .width = 1,
+                         .height = 1,
+                         .gains = {1.0},
+                         .lowest_gain = 1.0,
+                         .highest_gain = 1.0};
     for (int c = 0; c < 3; c++) {
         set_channel(level, c, sigma);
     }
@@ -383,8 +383,7 @@ fit_bins(const SdeNoiseOctaves *sum, int channel, SdeNoise *level)
 
 /* Between what the finest patterns show and what all of the noise is said to be. */
 static void
-fit_octaves(const SdeNoiseOctaves *sum, double evenness, int channel,
-            SdeNoise *level)
+fit_octaves(const SdeNoiseOctaves *sum, double evenness, int channel, SdeNoise *level)
 {
     double finest = MAX(level->offset[channel], 1e-3);
     SdeNoiseOctaves between = *sum;
@@ -574,8 +573,7 @@ take_lesser(SdeNoiseOctaves *sampled, const SdeNoiseOctaves *sum)
  * sure of it: in a photo full of things their smooth blocks may differ. False: it is
  * texture. */
 static bool
-judge_correlated(const Estimate *estimate, const bool correlated[3],
-                 SdeNoise *level)
+judge_correlated(const Estimate *estimate, const bool correlated[3], SdeNoise *level)
 {
     SdeNoiseOctaves sums[3], sampled;
     double evenness = sde_noise_octaves_sum(estimate->surveys, correlated, sums);

@@ -12,8 +12,7 @@ void sde_noise_level_estimate(const SdeImage *source, const SdeMask *mask,
 /* The same level everywhere. */
 void sde_noise_level_init(SdeNoise *level, double sigma);
 /* Of one channel where gains are 1. */
-double sde_noise_level_of_channel(const SdeNoise *level, int channel,
-                                  double value);
+double sde_noise_level_of_channel(const SdeNoise *level, int channel, double value);
 /* Of a pixel: root mean square over its channels, times the gain there. */
 double sde_noise_level_at(const SdeNoise *level, int x, int y, const float rgb[3]);
 /* What no pixel exceeds. */

@@ -1,35 +1,8 @@
 """Cases: undo, as the user does it: Ctrl+Z in a real image window. Needs a display.
 SPDX-License-Identifier: GPL-3.0-or-later"""
 
-import subprocess
-import time
-
 from helper import *  # noqa: F403
-
-PATIENCE_S = 20
-
-
-def wait_for(what, seconds=PATIENCE_S):
-    """What a function returns once it returns something true; None when it never does."""
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        found = what()
-        if found:
-            return found
-        time.sleep(0.2)
-    return None
-
-
-def find_window(title):
-    result = subprocess.run(
-        ["xdotool", "search", "--onlyvisible", "--name", title],
-        stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
-    return result.stdout.split()[:1]
-
-
-def press(window, key):
-    subprocess.run(["xdotool", "windowfocus", "--sync", window], check=True)
-    subprocess.run(["xdotool", "key", key], check=True)
+from windows import find_window, press, wait_for
 
 
 def check_one_step(task, **values):
