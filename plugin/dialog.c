@@ -13,6 +13,7 @@
 
 /* Up to here a whole number is easier to set with a slider. */
 #define LARGEST_SLIDER 256
+#define PREVIEW_SIDE   352 /* pixels */
 /* Pixels, beside a preview: sliders keep their labels. */
 #define ARGUMENTS_WIDTH 340
 
@@ -195,13 +196,21 @@ make_title(GimpProcedure *procedure)
     return g_strchomp(title);
 }
 
-/* GIMP makes previews so small that hardly any of a photo's detail is in them. */
+/* GIMP makes previews so small that hardly any of a photo's detail is in them, and
+ * begins with the upper left corner, where often the sky is. */
 static void
-enlarge_preview(GtkWidget *widget)
+arrange_preview(GtkWidget *widget)
 {
     g_autoptr(GtkCssProvider) style = gtk_css_provider_new();
+    g_autofree char *size =
+        g_strdup_printf("* { -GimpPreview-size: %d; }", PREVIEW_SIDE);
+    int left, top, right, bottom;
 
-    gtk_css_provider_load_from_data(style, "* { -GimpPreview-size: 352; }", -1, NULL);
+    gimp_preview_get_bounds(GIMP_PREVIEW(widget), &left, &top, &right, &bottom);
+    gimp_scrolled_preview_set_position(GIMP_SCROLLED_PREVIEW(widget),
+                                       (right - left - PREVIEW_SIDE) / 2,
+                                       (bottom - top - PREVIEW_SIDE) / 2);
+    gtk_css_provider_load_from_data(style, size, -1, NULL);
     gtk_style_context_add_provider(gtk_widget_get_style_context(widget),
                                    GTK_STYLE_PROVIDER(style),
                                    GTK_STYLE_PROVIDER_PRIORITY_APPLICATION);
@@ -218,7 +227,7 @@ add_preview(GimpProcedureDialog *dialog, const SdeProcedure *description,
     }
     widget = gimp_procedure_dialog_get_drawable_preview(dialog, "preview",
                                                         GIMP_DRAWABLE(source->layer));
-    enlarge_preview(widget);
+    arrange_preview(widget);
     label = gimp_procedure_dialog_get_label(dialog, "preview-label", "", FALSE, FALSE);
     return sde_preview_new(description, source, config, GIMP_PREVIEW(widget),
                            GTK_LABEL(label));
