@@ -314,7 +314,7 @@ denoise_window(const SdeTiles *tiles, SdeTask *task, const SdeTilesInput *input,
                const Buffers *buffers, float *d, const SdeSpan *span, GError **error)
 {
     SdeRect window = sde_tiles_get_window(tiles, i);
-    int n_views = input->n_views;
+    int n_views = input->n_views, shown = 0;
     SdeDenoiserInput tile = {.width = window.width,
                              .height = window.height,
                              .x = buffers->x,
@@ -325,11 +325,13 @@ denoise_window(const SdeTiles *tiles, SdeTask *task, const SdeTilesInput *input,
                              .guidance = input->guidance};
 
     input->fetch(window, buffers->x, buffers->theta, buffers->mean, input->data);
-    for (int view = 0; view < n_views; view++) {
-        SdeSpan part = sde_span_part(span, view, n_views);
+    for (int i_view = 0; i_view < n_views; i_view++) {
+        SdeSpan part = sde_span_part(span, i_view, n_views);
+        int view = input->first_view + i_view;
 
-        show_view(buffers, window, MAX(view - 1, 0), view);
-        if (!sde_span_step(span, view, n_views, error) ||
+        show_view(buffers, window, shown, view);
+        shown = view;
+        if (!sde_span_step(span, i_view, n_views, error) ||
             !task->denoiser->run(task->denoiser, &tile, buffers->d, &part, error)) {
             return false;
         }
@@ -353,7 +355,8 @@ sde_tiles_denoise(const SdeTiles *tiles, SdeTask *task, const SdeTilesInput *inp
     for (int i = 0; i < sde_tiles_get_count(tiles); i++) {
         n_selected += tiles->selected[i];
     }
-    g_assert(input->n_views >= 1 && input->n_views <= SDE_MAX_VIEWS);
+    g_assert(input->n_views >= 1 && input->first_view >= 0 &&
+             input->first_view + input->n_views <= SDE_MAX_VIEWS);
     memset(d, 0, (size_t) tiles->width * (size_t) tiles->height * 3 * sizeof(float));
     for (int i = 0; i < sde_tiles_get_count(tiles); i++) {
         if (tiles->selected[i]) {

@@ -46,7 +46,8 @@ typedef struct {
     float theta_max; /* over the whole work area */
     SdeClasses classes;
     double guidance;
-    int n_views; /* 1 to 4: D is the mean over so many views of every window */
+    /* D is the mean over so many views of every window, 1 to 4 from the first on. */
+    int first_view, n_views;
 } SdeTilesInput;
 /* d: height × width × 3; 0 where no selected window reaches. */
 bool sde_tiles_denoise(const SdeTiles *tiles, SdeTask *task, const SdeTilesInput *input,

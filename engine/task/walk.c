@@ -48,7 +48,7 @@ typedef struct {
     float *x, *d, *noise, *now, *next;
     float *depth;  /* in the hole, pixels; NULL without mean_first */
     float deepest; /* of them */
-    float *mean;   /* NULL: not used, or nothing is known */
+    float *mean;   /* a first guess of D; NULL: not used, or nothing is known */
     int color_width, color_height;
     float *colors, *color_shift; /* coarse start or mean; its difference from D */
     SdeSamplerState *state;
@@ -300,13 +300,12 @@ fetch_window(SdeRect window, float *x, float *theta, float *mean, void *data)
     }
 }
 
-/* D of x at the angles now: a pass of the walk, whose span this is, or one per view. */
+/* D of x at the angles now: a pass of the walk, whose span this is, for each view. */
 static bool
-evaluate(Run *run, SdeClasses classes, double guidance, const SdeSpan *span,
-         GError **error)
+evaluate_views(Run *run, SdeClasses classes, double guidance, int first_view,
+               int n_views, const SdeSpan *span, GError **error)
 {
     int n_passes = sde_walk_count_passes(run->walk);
-    int n_views = run->walk->mean_first && run->step == 0 ? run->walk->mean_views : 1;
     SdeSpan part = sde_span_part(span, run->pass, n_passes);
     SdeTilesInput input = {.fetch = fetch_window,
                            .data = run,
@@ -315,6 +314,7 @@ evaluate(Run *run, SdeClasses classes, double guidance, const SdeSpan *span,
                            .theta_max = (float) run->thetas[run->step],
                            .classes = classes,
                            .guidance = guidance,
+                           .first_view = first_view,
                            .n_views = n_views};
 
     run->task->pass += n_views;
@@ -326,6 +326,13 @@ evaluate(Run *run, SdeClasses classes, double guidance, const SdeSpan *span,
     /* only windows with something left to walk: at angle 0 x stays as it is */
     sde_tiles_select(run->tiles, run->graded ? run->now : run->walk->area->levels);
     return sde_tiles_denoise(run->tiles, run->task, &input, run->d, &part, error);
+}
+
+static bool
+evaluate(Run *run, SdeClasses classes, double guidance, const SdeSpan *span,
+         GError **error)
+{
+    return evaluate_views(run, classes, guidance, 0, 1, span, error);
 }
 
 /* The coarse colours that D shall keep. */
@@ -340,8 +347,7 @@ note_colors(Run *run, const float *rgb)
 
 /* D += keep (noted colours - low-pass of D), as in ILVR (Choi et al. 2021). To the end
  * of the walk: then the result holds the colours too. A first evaluation that gives the
- * mean gives its hues, which far from the rim the noise would tint; brightness is free,
- * else contrast is lost. */
+ * mean gives the colours, which far from the rim the noise would change. */
 static void
 hold_colors(Run *run)
 {
@@ -369,9 +375,6 @@ hold_colors(Run *run)
     for (size_t i = 0; i < n; i++) {
         run->color_shift[i] = keep * (run->colors[i] - run->color_shift[i]);
     }
-    for (size_t i = 0; run->walk->mean_first && i < n; i += 3) {
-        sde_blend_share(run->color_shift + i, 0.0, 1.0);
-    }
     for (int y = 0; y < run->height; y++) {
         float *d = run->d + 3 * (size_t) y * (size_t) run->width;
 
@@ -397,21 +400,63 @@ gain_at(const SdeDenoiser *denoiser, float depth)
 /* Near the rim the filling is nearly right, and what the network adds is taken with the
  * weight that was measured. */
 static void
-weigh_mean(Run *run)
+weigh_mean(Run *run, const float *filling)
 {
     const SdeDenoiser *denoiser = run->task->denoiser;
 
-    if (run->depth == NULL || run->step > 0 || run->mean == NULL ||
-        denoiser->n_filling_gain == 0) {
-        return;
-    }
-    for (size_t i = 0; i < run->n_pixels; i++) {
+    for (size_t i = 0; i < run->n_pixels && denoiser->n_filling_gain > 0; i++) {
         float gain = run->depth[i] > 0.0f ? gain_at(denoiser, run->depth[i]) : 1.0f;
 
         for (size_t c = 3 * i; c < 3 * i + 3; c++) {
-            run->d[c] = run->mean[c] + gain * (run->d[c] - run->mean[c]);
+            run->d[c] = filling[c] + gain * (run->d[c] - filling[c]);
         }
     }
+}
+
+/* From now on D is the first guess of what is not known. */
+static void
+guess_from_d(Run *run)
+{
+    for (size_t i = 0; i < run->n_pixels; i++) {
+        if (run->now[i] > 0.0f) {
+            memcpy(run->mean + 3 * i, run->d + 3 * i, 3 * sizeof(float));
+        }
+    }
+}
+
+/* The mean that the walk begins with, in two rounds: half of the views begin with the
+ * smooth filling, the others with what the first ones found. All count alike. The noise
+ * is in x, and its memory free until the next is drawn. */
+static bool
+evaluate_mean(Run *run, const SdeSpan *span, GError **error)
+{
+    const SdeWalk *walk = run->walk;
+    int n_views = walk->mean_views, n_first = run->mean != NULL ? n_views / 2 : 0;
+    float share = (float) n_first / (float) n_views;
+    float *filling = run->noise;
+
+    if (run->mean != NULL) {
+        memcpy(filling, run->mean, 3 * run->n_pixels * sizeof(float));
+    }
+    if (n_first > 0) {
+        if (!evaluate_views(run, walk->classes, walk->guidance, 0, n_first, span,
+                            error)) {
+            return false;
+        }
+        guess_from_d(run);
+    }
+    if (!evaluate_views(run, walk->classes, walk->guidance, n_first, n_views - n_first,
+                        span, error)) {
+        return false;
+    }
+    for (size_t i = 0; n_first > 0 && i < 3 * run->n_pixels; i++) {
+        run->d[i] += share * (run->mean[i] - run->d[i]);
+    }
+    if (run->mean != NULL) {
+        weigh_mean(run, filling);
+        guess_from_d(run);
+    }
+    return true;
 }
 
 /* Pictures lie in -1..1, and what is known is known. */
@@ -493,10 +538,13 @@ take_step(Run *run, const SdeSpan *span, GError **error)
     bool needs_noise = sde_sampler_needs_noise(sampling->sampler, sampling->eta);
     float *now = run->now;
 
-    if (!evaluate(run, run->walk->classes, guidance_of_step(run), span, error)) {
+    if (run->walk->mean_first && run->step == 0) {
+        if (!evaluate_mean(run, span, error)) {
+            return false;
+        }
+    } else if (!evaluate(run, run->walk->classes, guidance_of_step(run), span, error)) {
         return false;
     }
-    weigh_mean(run);
     hold_colors(run);
     project(run);
     fill_angles(run, run->step + 1, run->next);

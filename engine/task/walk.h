@@ -16,7 +16,7 @@ typedef struct {
                       * start, not from fresh noise; not with mean_first */
     SdeClasses classes;
     double guidance;    /* in the first half of the steps; 1: none */
-    double keep_colors; /* 0..1: hold the coarse colours of start, or the mean's hues */
+    double keep_colors; /* 0..1: hold the coarse colours of start, or the mean's */
 } SdeWalk;
 
 /* Network passes that this walk makes. */
