@@ -75,6 +75,17 @@ class Levels(unittest.TestCase):
         ratio = found[8:-8] / deviation[0, 0, 48, 8:-8]
         self.assertTrue(((ratio > 0.85) & (ratio < 1.15)).all(), ratio)
 
+    def test_cameras_see_other_colours_and_give_them_back(self):
+        dice = Dice(4)
+        matrices = cameras.colour_matrices(64, dice)
+        self.assertTrue(torch.allclose(matrices.sum(dim=2), torch.ones(64, 3), atol=1e-5))
+        self.assertLess(matrices[:, 0, 1:].max(), 0.01)
+        self.assertGreater(matrices[:, 0, 0].max(), 1.5)
+        flat = torch.tensor([0.5, 0.4, 0.3])[None, :, None, None].expand(64, 3, 16, 16)
+        truth, noisy = cameras.exposed(flat, dice)
+        self.assertLess((truth - flat).abs().max(), 0.01)
+        self.assertGreater((noisy - truth).std(), 0.01)
+
     def test_a_teacher_sees_other_views_and_answers_in_ours(self):
         """A network that predicts v = 0 finds cos(theta) x_t, in any view."""
         class Silent(torch.nn.Module):

@@ -179,7 +179,7 @@ class Damage(unittest.TestCase):
         self.assertGreater(levels[-1], 3 * levels[0])
 
     def test_a_camera_without_noise_keeps_a_smooth_photo(self):
-        smooth = np.full((32, 32, 3), 0.4, np.float32)
+        smooth = np.full((32, 32, 3), (0.5, 0.4, 0.3), np.float32)
         for shot in camera.SHOTS:
             truth, _ = camera.photograph(smooth, shot, 1)
             self.assertLess(np.abs(truth - smooth).max(), 2 / 255)

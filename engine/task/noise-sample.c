@@ -16,14 +16,14 @@
 
 /* What tells noise from texture, in the middles of 40 training photos with noise of
  * cameras and of 250 without: how sure the network is of the surest cells (log_spread:
- * −2.3 to −1.3 for noise, −1.1 to 0 for texture), how much its guesses differ at one
+ * −2.7 to −1.5 for noise, −1.3 to 0 for texture), how much its guesses differ at one
  * brightness (variance of log_variance), and how strong it is (deviation, 8-bit units):
  * fine texture is like weak noise. */
 #define SUREST        0.1 /* of the cells */
-#define SURE_SPREAD   (-1.2)
-#define UNSURE_SPREAD (-0.9)
-#define ALIKE         0.3
-#define UNLIKE        0.6
+#define SURE_SPREAD   (-1.5)
+#define UNSURE_SPREAD (-1.2)
+#define ALIKE         0.2
+#define UNLIKE        0.4
 #define WEAK          2.3
 #define STRONG        3.3
 

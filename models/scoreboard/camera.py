@@ -3,14 +3,14 @@
 A photo is taken back to what a sensor would have counted, exposed with noise, and
 developed again:
 
-1. The sRGB curve and the tone curve are undone, the white balance divided out; lens and
-   low-pass filter blur.
+1. The sRGB curve and the tone curve are undone, sRGB's colours turned into the sensor's,
+   the white balance divided out; lens and low-pass filter blur.
 2. A Bayer mosaic keeps one colour of each pixel. Where it begins (RGGB, GRBG, GBRG, BGGR)
    goes by the seed: each is a quarter of the photos.
 3. Photons are counted: Poisson noise in linear light, with so many electrons in a full
    pixel at base sensitivity (ISO 100); at ISO n, 100/n of that. Reading adds 3 electrons
    of Gaussian noise, and 12 bits above a black level are kept.
-4. Demosaicing, white balance, tone curve, sRGB curve, 8 bits.
+4. Demosaicing, white balance, sRGB's colours, tone curve, sRGB curve, 8 bits.
 5. JPEG, colour at full or half resolution.
 
 There are two cameras. COMPACT has small pixels, demosaics bilinearly, and stores JPEG of
@@ -84,7 +84,8 @@ def undo_tone_curve(y, contrast):
 def to_sensor(photo, camera, development):
     """Linear light as it falls on the sensor, 0..1 of what a pixel can hold."""
     linear = srgb_to_linear(undo_tone_curve(photo, development.contrast))
-    balanced = linear / (development.red, 1, development.blue)
+    seen = np.maximum(linear @ np.linalg.inv(camera.colours).T, 0)
+    balanced = seen / (development.red, 1, development.blue)
     return gaussian_filter(balanced, (camera.lens_blur, camera.lens_blur, 0))
 
 
@@ -141,7 +142,8 @@ def along_edges(raw, kept):
 
 def develop(raw, kept, camera, development):
     """From raw values to an 8-bit picture."""
-    linear = camera.demosaic(raw, kept) * (development.red, 1, development.blue)
+    balanced = camera.demosaic(raw, kept) * (development.red, 1, development.blue)
+    linear = balanced @ np.array(camera.colours).T
     bright = linear_to_srgb(np.clip(linear, 0, 1))
     return to_8_bit(tone_curve(bright, development.contrast).astype(np.float32))
 
@@ -158,11 +160,16 @@ class Camera:
     full_well: float  # electrons at ISO 100
     lens_blur: float  # pixels, standard deviation
     demosaic: Callable
+    colours: tuple  # from the sensor's, white balanced, to sRGB's: rows of a matrix
     qualities: tuple  # of JPEG, from, and less than
 
 
-COMPACT = Camera(30_000, 0.7, bilinear, (80, 96))
-FULL_FRAME = Camera(60_000, 1.0, along_edges, (95, 100))
+# As raw developers have it for two cameras of the kind, rounded.
+COMPACT_COLOURS = ((1.68, -0.52, -0.16), (-0.14, 1.55, -0.41), (0.07, -0.42, 1.35))
+FULL_FRAME_COLOURS = ((1.78, -0.61, -0.17), (-0.17, 1.64, -0.47), (0.03, -0.45, 1.42))
+
+COMPACT = Camera(30_000, 0.7, bilinear, COMPACT_COLOURS, (80, 96))
+FULL_FRAME = Camera(60_000, 1.0, along_edges, FULL_FRAME_COLOURS, (95, 100))
 SHOTS = {
     **{f"ISO {iso}": (COMPACT, iso) for iso in (800, 3200, 12800, 51200)},
     **{f"full frame, ISO {iso}": (FULL_FRAME, iso) for iso in (1600, 3200, 6400)},

@@ -1,8 +1,9 @@
 """Photos as cameras, phones and editors leave them, with noise and without: for training
 what removes noise and what estimates it.
 
-A picture is taken back to linear light, exposed through a Bayer mosaic with shot and read
-noise, interpolated, developed, perhaps smoothed, sharpened or resized, and stored. The
+A picture is taken back to linear light in the colours of a sensor, exposed through a Bayer
+mosaic with shot and read noise, interpolated, developed, perhaps smoothed, sharpened or
+resized, and stored. The
 same without noise and without the file is the truth: what the mosaic or a resizing does
 to the picture itself is not noise. What estimates sees white noise too, and none. Nothing
 here is shared with scoreboard/camera.py, which measures.
@@ -73,19 +74,34 @@ def exposed(x, dice):
     gamma = dice.uniform(n, 1, 1, 1, low=1.6, high=2.6)
     balance = torch.ones(n, 3, 1, 1, device=x.device)
     balance[:, ::2] = dice.uniform(n, 2, 1, 1, low=1.2, high=2.4)
-    light = x**gamma / balance
+    colours = colour_matrices(n, dice).to(x)
+    seen = torch.linalg.inv_ex(colours).inverse
+    light = mixed_colours(seen, x**gamma).clamp(min=0) / balance
     # the noise of middle grey, 0..1, and the share of reading in the darkest places
     level = dice.uniform(n, 1, 1, 1, low=math.log(0.7), high=math.log(45)).exp() / 255
     slope = gamma * 0.5 ** (gamma - 1)  # of light over brightness there
-    shot = (level * slope) ** 2 / 0.5**gamma
+    louder = colours.square().sum(dim=(1, 2)).div(3).sqrt()[:, None, None, None]
+    shot = (level * slope / louder) ** 2 / 0.5**gamma
     read = shot * dice.uniform(n, 1, 1, 1, low=math.log(0.001), high=math.log(0.2)).exp()
     counted = light + (shot * light + read).sqrt() * dice.normal(*x.shape)
     pair = [light, counted]
     linear = dice.chance(0.5, n, 1, 1, 1)
     mosaic = dice.chance(0.85, n, 1, 1, 1)
     pair = [torch.where(mosaic, demosaiced(p, linear), p) for p in pair]
-    pair = [(p * balance).clamp(0, 1) ** (1 / gamma) for p in pair]
+    pair = [mixed_colours(colours, p * balance).clamp(0, 1) ** (1 / gamma) for p in pair]
     return finished(pair, dice)
+
+
+def colour_matrices(n, dice):
+    """[n, 3, 3], from a sensor's colours to a screen's. Filters let some of the other
+    colours through, which is taken off again: noise grows, and what one colour gains
+    another loses. White stays white."""
+    others = dice.uniform(n, 3, 3, high=0.8) * dice.uniform(n, 1, 1).sqrt()
+    return torch.diag_embed(1 + others.sum(dim=2)) - others
+
+
+def mixed_colours(matrices, x):
+    return torch.einsum("nij,njhw->nihw", matrices, x)
 
 
 def demosaiced(x, linear):

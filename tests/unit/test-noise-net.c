@@ -223,7 +223,7 @@ test_the_network_says_how_sure_it_is(void)
                  {2.0, -1.5, 0.0},
                  {2.8, -1.5, 0.5},
                  {7.0, -0.5, 0.0},
-                 {7.0, -1.05, 0.5}};
+                 {7.0, -1.35, 0.5}};
     SdeImage image = noisy_picture(true);
 
     for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
