@@ -22,7 +22,7 @@ try:
     import train_noise
     from sdedit_models import (
         cameras, folder, jpeg, levels, lines, masks, mixture, muon, native, noise_net,
-        pictures, teacher, unet, validation, views,
+        pictures, sampling, teacher, unet, validation, views,
     )
     from sdedit_models.dice import Dice
 except ImportError as error:
@@ -106,6 +106,26 @@ class Levels(unittest.TestCase):
         self.assertTrue(torch.equal(taught[0], x0[0]))
         expected = angles.cos() * x_t
         self.assertTrue(torch.allclose(taught[1:], expected[1:], atol=1e-6))
+
+    def test_the_mean_of_a_fill_has_two_rounds(self):
+        """A network that predicts v = 0 returns what it begins with; one that is off
+        by a little is so once in the first round and twice in the second."""
+        class Off(torch.nn.Module):
+            posterior_input = True
+            config = {"block_out_channels": [8]}
+            v = 0.0
+
+            def forward(self, x, t, labels):
+                return torch.full((len(x), 12, *x.shape[2:]), self.v)
+
+        net, photo = Off(), torch.full((1, 3, 32, 32), 0.25)
+        hole = torch.zeros(1, 1, 32, 32)
+        hole[..., 12:20, 12:20] = 1
+        for net.v, expected in ((0.0, 0.25), (-0.1, 0.4)):
+            filled = sampling.mean_filling(net, photo, hole)
+            inside = filled[..., 12:20, 12:20]
+            self.assertTrue(torch.allclose(filled * (1 - hole), photo * (1 - hole)))
+            self.assertLess((inside - expected).abs().max(), 0.02)
 
     def test_holes_are_never_empty(self):
         rng = np.random.default_rng(0)
