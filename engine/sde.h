@@ -159,8 +159,9 @@ typedef struct {
      .n_resample = 1,                       \
      .grain = 1}
 
+#define SDE_NOISE_GRID 8 /* cells of a picture on a side, at most */
+
 /* The noise of a photo in 8-bit units (0..255). */
-#define SDE_NOISE_GRID 8
 typedef struct {
     double sigma; /* standard deviation, over the whole picture and the channels */
     /* Poisson-Gaussian, of red, green and blue: variance = slope * value + offset for
@@ -168,7 +169,7 @@ typedef struct {
     double slope[3], offset[3], lowest[3], highest[3];
     bool is_correlated; /* from pixel to pixel, as after demosaicing, JPEG, resizing */
     /* Times that the deviation differs from place to place: in the middles of columns x
-     * rows cells, at most SDE_NOISE_GRID each, of a picture of width x height. */
+     * rows cells of a picture of width x height. */
     int columns, rows, width, height;
     double gains[SDE_NOISE_GRID * SDE_NOISE_GRID];
     double lowest_gain, highest_gain; /* of them; 1: the same everywhere */

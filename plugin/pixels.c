@@ -304,6 +304,33 @@ is_changed(const SdePixels *pixels, size_t i)
     return alpha > 0 && !has_same_bits(pixels->rgb + 3 * i, pixels->result + 3 * i);
 }
 
+/* `width` pixels of the result from pixel i on, as R'G'B'A float. */
+static void
+gather(const SdePixels *pixels, size_t i, size_t width, float *rgba)
+{
+    for (size_t x = 0; x < width; x++) {
+        memcpy(rgba + 4 * x, pixels->result + 3 * (i + x), 3 * sizeof(float));
+        rgba[4 * x + 3] = get_new_alpha(pixels, i + x);
+    }
+}
+
+void
+sde_pixels_convert(const SdePixels *pixels, const GeglRectangle *rect,
+                   const Babl *format, guchar *out)
+{
+    const Babl *from_float = babl_fish(babl_format("R'G'B'A float"), format);
+    size_t width = (size_t) rect->width;
+    size_t pitch = width * (size_t) babl_format_get_bytes_per_pixel(format);
+    g_autofree float *rgba = g_new(float, 4 * width);
+
+    for (int y = 0; y < rect->height; y++) {
+        gather(pixels,
+               (size_t) (rect->y + y) * (size_t) pixels->area.width + (size_t) rect->x,
+               width, rgba);
+        babl_process(from_float, rgba, out + (size_t) y * pitch, (long) width);
+    }
+}
+
 /* Replaces the changed pixels of a row in the layer's own format. */
 static void
 merge_row(RowWriter *writer, const SdePixels *pixels, int row, guchar *native)
@@ -311,11 +338,7 @@ merge_row(RowWriter *writer, const SdePixels *pixels, int row, guchar *native)
     size_t width = (size_t) pixels->area.width;
     size_t start = (size_t) row * width;
 
-    for (size_t x = 0; x < width; x++) {
-        memcpy(writer->rgba + 4 * x, pixels->result + 3 * (start + x),
-               3 * sizeof(float));
-        writer->rgba[4 * x + 3] = get_new_alpha(pixels, start + x);
-    }
+    gather(pixels, start, width, writer->rgba);
     babl_process(writer->from_float, writer->rgba, writer->converted, (long) width);
 
     for (size_t x = 0; x < width; x++) {

@@ -19,6 +19,9 @@ bool sde_pixels_read(SdePixels *pixels, const SdeSource *source, SdeRegion regio
                      SdeMaskMode mask_mode, int context, GError **error);
 /* Lends the pixels to a job. */
 void sde_pixels_lend(SdePixels *pixels, SdeJob *job);
+/* A part of the result, in the coordinates of the area, as packed pixels. */
+void sde_pixels_convert(const SdePixels *pixels, const GeglRectangle *rect,
+                        const Babl *format, guchar *out);
 /* Writes the changed pixels into a layer that is a copy of the one that was read; all
  * others keep their bits in the layer's own precision. */
 bool sde_pixels_write(const SdePixels *pixels, GimpLayer *layer, GError **error);

@@ -134,27 +134,13 @@ static void
 draw(SdePreview *preview)
 {
     const GeglRectangle *rect = &preview->shown;
-    const SdePixels *pixels = &preview->pixels;
     GimpDrawable *drawable = GIMP_DRAWABLE(preview->source.layer);
     const Babl *space = babl_format_get_space(gimp_drawable_get_format(drawable));
-    const Babl *fish = babl_fish(babl_format("R'G'B'A float"),
-                                 babl_format_with_space("R'G'B'A u8", space));
-    size_t width = (size_t) rect->width;
-    g_autofree float *row = g_new(float, 4 * width);
-    g_autofree guchar *drawn = g_new(guchar, 4 * width * (size_t) rect->height);
+    g_autofree guchar *drawn =
+        g_new(guchar, 4 * (size_t) rect->width * (size_t) rect->height);
 
-    for (int y = 0; y < rect->height; y++) {
-        size_t at =
-            (size_t) (rect->y + y) * (size_t) pixels->area.width + (size_t) rect->x;
-
-        for (size_t x = 0; x < width; x++) {
-            for (size_t c = 0; c < 3; c++) {
-                row[4 * x + c] = pixels->result[3 * (at + x) + c];
-            }
-            row[4 * x + 3] = pixels->alpha != NULL ? pixels->alpha[at + x] : 1.0f;
-        }
-        babl_process(fish, row, drawn + 4 * width * (size_t) y, (long) width);
-    }
+    sde_pixels_convert(&preview->pixels, rect,
+                       babl_format_with_space("R'G'B'A u8", space), drawn);
     gimp_preview_area_draw(GIMP_PREVIEW_AREA(gimp_preview_get_area(preview->widget)), 0,
                            0, rect->width, rect->height, GIMP_RGBA_IMAGE, drawn,
                            4 * rect->width);

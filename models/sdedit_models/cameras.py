@@ -3,10 +3,9 @@ what removes noise and what estimates it.
 
 A picture is taken back to linear light in the colours of a sensor, exposed through a Bayer
 mosaic with shot and read noise, interpolated, developed, perhaps smoothed, sharpened or
-resized, and stored. The
-same without noise and without the file is the truth: what the mosaic or a resizing does
-to the picture itself is not noise. What estimates sees white noise too, and none. Nothing
-here is shared with scoreboard/camera.py, which measures.
+resized, and stored. The same without noise and without the file is the truth: what the
+mosaic or a resizing does to the picture itself is not noise. What estimates sees white
+noise too, and none. Nothing here is shared with scoreboard/camera.py, which measures.
 """
 
 import math
