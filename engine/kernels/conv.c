@@ -206,7 +206,7 @@ run_block(size_t block, int thread, void *data)
         const float *weights = job->conv->weights + (size_t) p * panel_size;
 
         input.next = direct->cold ? weights + panel_size : NULL;
-        kernels->multiply(&input, weights, tile);
+        kernels->multiply(&input, weights, tile, (size_t) kernels->panel);
         sde_conv_clear_sums(job, pixel_block, p);
 
         const SdeEpilogue epilogue =

@@ -68,8 +68,10 @@ typedef struct {
     int rows;  /* rows of a micro-tile: n_rows is best a multiple */
     int panel; /* columns of a weight panel */
 
-    /* out[n_rows][panel] = input × weights[sum of depths][panel] */
-    void (*multiply)(const SdePanelInput *input, const float *weights, float *out);
+    /* out[n_rows][panel] = input × weights[sum of depths][panel]; rows of out are
+     * `stride` floats apart. */
+    void (*multiply)(const SdePanelInput *input, const float *weights, float *out,
+                     size_t stride);
     /* Writes tile[n_rows][panel]'s first n_cols to rows `stride` floats apart. */
     void (*write_tile)(const float *tile, int n_rows, int n_cols,
                        const SdeEpilogue *epilogue, float *out, size_t stride);
@@ -82,9 +84,10 @@ typedef struct {
     /* sums[c] and squares[c] of x over the pixels, in double. */
     void (*channel_sums)(const float *x, size_t pixels, int channels, double *sums,
                          double *squares);
-    /* One step of softmax over blocks of a row: raises *max to the scores' maximum,
-     * replaces scores by exp(score - max), adds them to *sum after scaling it, and
-     * returns the factor that earlier results of this row must be scaled by. */
+    /* One step of softmax over blocks of a row, whole panels: raises *max to the
+     * scores' maximum, replaces scores by exp(score - max), adds them to *sum after
+     * scaling it, and returns the factor that earlier results of this row must be
+     * scaled by. */
     float (*softmax_block)(float *scores, int n, float *max, float *sum);
 } SdeKernels;
 

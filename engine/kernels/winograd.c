@@ -233,7 +233,8 @@ multiply_group(const Winograd *w, const Block *block, int first, int n, float *m
                 input.next = find_next(w, first, n, i, p);
             }
             kernels->multiply(&input, find_weights(w, first + p, i),
-                              find_products(w, m, p) + (size_t) i * m_size);
+                              find_products(w, m, p) + (size_t) i * m_size,
+                              (size_t) kernels->panel);
         }
     }
 }
@@ -260,7 +261,7 @@ multiply_late(const Winograd *w, const Block *block, int panel, float *u, float 
                          ? windows + (size_t) (9 + i) * size
                          : NULL;
         kernels->multiply(&input, u + (size_t) (i % line) * w->u_matrix,
-                          m + (size_t) i * m_size);
+                          m + (size_t) i * m_size, (size_t) kernels->panel);
     }
 }
 

@@ -10,7 +10,6 @@
 #include <stdlib.h>
 #include <time.h>
 
-#include "kernels/gemm.h"
 #include "kernels/resample.h"
 #include "unit/attention-case.h"
 #include "unit/conv-case.h"
@@ -19,7 +18,6 @@
 #define MIN_SECONDS    0.05 /* of a measurement */
 #define N_RUNS         5    /* the best counts */
 #define N_SAMPLES      2000 /* outputs that are checked */
-#define GEMM_ERROR     2e-6
 #define RESAMPLE_ERROR 1e-6
 
 static bool all_right = true;
@@ -193,54 +191,6 @@ bench_norm(int channels, int side)
            2.0 * (double) sde_tensor_count(&c.y) * sizeof(float));
 }
 
-/* ---- products of two activations ---- */
-
-#define ROWS  64
-#define COLS  512
-#define INNER 64
-
-typedef struct {
-    float *a, *b, *y; /* ROWS × INNER, COLS × INNER, ROWS × COLS */
-} Gemm;
-
-static void
-run_gemm(SdeCompute *compute, void *data)
-{
-    const Gemm *gemm = data;
-
-    sde_gemm_transposed(ROWS, COLS, INNER, 0.5f, (SdeMatrix) {gemm->a, INNER},
-                        (SdeMatrix) {gemm->b, INNER}, gemm->y, COLS);
-}
-
-static double
-check_gemm(const Gemm *gemm)
-{
-    g_autofree double *want = g_new0(double, ROWS *COLS);
-
-    for (int i = 0; i < ROWS * COLS; i++) {
-        for (int k = 0; k < INNER; k++) {
-            want[i] += 0.5 * (double) gemm->a[i / COLS * INNER + k] *
-                       (double) gemm->b[i % COLS * INNER + k];
-        }
-    }
-    return relative_rms(gemm->y, want, ROWS * COLS);
-}
-
-static void
-bench_gemm(void)
-{
-    g_autofree float *a = random_floats(ROWS * INNER, 1);
-    g_autofree float *b = random_floats(COLS * INNER, 2);
-    g_autofree float *y = random_floats(ROWS * COLS, 3);
-    g_autofree char *name =
-        g_strdup_printf("gemm (OpenBLAS) %d x %d x %d", ROWS, COLS, INNER);
-    Gemm gemm = {a, b, y};
-
-    launch(run_gemm, &gemm, 1);
-    report(name, run_gemm, &gemm, check_gemm(&gemm), GEMM_ERROR,
-           2.0 * ROWS * COLS * INNER, 0);
-}
-
 /* ---- resampling ---- */
 
 typedef struct {
@@ -310,9 +260,9 @@ bench_level(void)
     bench_conv(256, 768, 16, 1, 1, 16);
     bench_attention(16, 8, 32);
     bench_attention(16, 1, 256);
+    bench_attention(16, 32, 8);
     bench_attention(32, 8, 32);
     bench_norm(64, 128);
-    bench_gemm();
     bench_resample(64, 128);
     return all_right ? EXIT_SUCCESS : EXIT_FAILURE;
 }

@@ -27,7 +27,6 @@ ALLOWED = {
     "plugin": set(),
 }
 HOMES = {
-    "cblas.h": {"engine/kernels/gemm.c"},
     "immintrin.h": {"engine/kernels/"},
     "gegl.h": {"engine/tool/", "plugin/"},
     "gtk/gtk.h": {"plugin/"},

@@ -4,7 +4,8 @@
 
 #include "kernels/variants/vec.h"
 
-void LEVEL(multiply)(const SdePanelInput *input, const float *weights, float *out);
+void LEVEL(multiply)(const SdePanelInput *input, const float *weights, float *out,
+                     size_t stride);
 void LEVEL(write_tile)(const float *tile, int n_rows, int n_cols,
                        const SdeEpilogue *epilogue, float *out, size_t stride);
 void LEVEL(winograd4_weights)(const float *windows, int cin, int row, float *u,

@@ -27,7 +27,7 @@ typedef struct {
 
 static inline __attribute__((always_inline)) void
 multiply_part(int n_rows, const float *const *a, int begin, int end,
-              const float *weights, Ahead ahead, bool add, float *out)
+              const float *weights, Ahead ahead, bool add, float *out, size_t stride)
 {
     Vec sums[ROWS][VECTORS];
 
@@ -55,7 +55,7 @@ multiply_part(int n_rows, const float *const *a, int begin, int end,
     }
     for (int r = 0; r < n_rows; r++) {
         for (int c = 0; c < PANEL; c += WIDTH) {
-            float *to = out + (size_t) r * PANEL + c;
+            float *to = out + (size_t) r * stride + c;
             const Vec sum = sums[r][c / WIDTH];
 
             vec_store(to, add ? vec_load(to) + sum : sum);
@@ -65,7 +65,7 @@ multiply_part(int n_rows, const float *const *a, int begin, int end,
 
 static inline __attribute__((always_inline)) void
 multiply_rows(int n_rows, const SdePanelInput *input, int first, const float *weights,
-              Ahead ahead, float *out)
+              Ahead ahead, float *out, size_t stride)
 {
     bool add = false;
 
@@ -81,7 +81,8 @@ multiply_rows(int n_rows, const SdePanelInput *input, int first, const float *we
             const int rest = depth - begin;
             const int n = rest < PART ? rest : PART;
 
-            multiply_part(n_rows, a, begin, begin + n, weights, ahead, add, out);
+            multiply_part(n_rows, a, begin, begin + n, weights, ahead, add, out,
+                          stride);
             weights += (size_t) n * PANEL;
             ahead.next += (size_t) n * (size_t) ahead.step;
             add = true;
@@ -91,11 +92,11 @@ multiply_rows(int n_rows, const SdePanelInput *input, int first, const float *we
 
 static void
 multiply_some(int n_rows, const SdePanelInput *input, int first, const float *weights,
-              Ahead ahead, float *out)
+              Ahead ahead, float *out, size_t stride)
 {
-#define CASE(n)                                              \
-    case n:                                                  \
-        multiply_rows(n, input, first, weights, ahead, out); \
+#define CASE(n)                                                      \
+    case n:                                                          \
+        multiply_rows(n, input, first, weights, ahead, out, stride); \
         break
     switch (n_rows) {
         CASE(1);
@@ -125,7 +126,8 @@ multiply_some(int n_rows, const SdePanelInput *input, int first, const float *we
 /* Rows are shared out evenly, 8 as 4 + 4 and not 6 + 2: small micro-tiles wait for
  * their own sums. */
 void
-LEVEL(multiply)(const SdePanelInput *input, const float *weights, float *out)
+LEVEL(multiply)(const SdePanelInput *input, const float *weights, float *out,
+                size_t stride)
 {
     const int n_tiles = (input->n_rows + ROWS - 1) / ROWS;
     Ahead ahead = {weights, 0};
@@ -143,7 +145,7 @@ LEVEL(multiply)(const SdePanelInput *input, const float *weights, float *out)
         const int n_rows = (rest + n_tiles - i - 1) / (n_tiles - i);
 
         multiply_some(n_rows, input, first, weights, ahead,
-                      out + (size_t) first * PANEL);
+                      out + (size_t) first * stride, stride);
         ahead.next += depth * (size_t) ahead.step;
         first += n_rows;
     }

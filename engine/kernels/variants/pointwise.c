@@ -142,34 +142,25 @@ LEVEL(channel_sums)(const float *x, size_t pixels, int channels, double *sums,
 float
 LEVEL(softmax_block)(float *scores, int n, float *max, float *sum)
 {
-    const int whole = n - n % WIDTH;
-    float highest = *max;
-    Vec total = {0};
+    Vec top = vec_splat(*max), total = {0};
+    float highest = *max, added = 0.0f;
 
-    for (int i = 0; i < n; i++) {
-        highest = scores[i] > highest ? scores[i] : highest;
-    }
+    for (int c = 0; c < n; c += WIDTH) {
+        const Vec s = vec_load(scores + c);
 
-    for (int i = 0; i < whole; i += WIDTH) {
-        const Vec e = vec_exp(vec_load(scores + i) - highest);
-
-        vec_store(scores + i, e);
-        total += e;
-    }
-    if (whole < n) {
-        const size_t rest = (size_t) (n - whole) * sizeof(float);
-        Vec e = vec_splat(-INFINITY);
-
-        memcpy(&e, scores + whole, rest);
-        e = vec_exp(e - highest);
-        memcpy(scores + whole, &e, rest);
-        for (int i = whole; i < n; i++) {
-            total[0] += scores[i];
+        for (int i = 0; i < WIDTH; i++) {
+            top[i] = s[i] > top[i] ? s[i] : top[i];
         }
     }
+    for (int i = 0; i < WIDTH; i++) {
+        highest = top[i] > highest ? top[i] : highest;
+    }
+    for (int c = 0; c < n; c += WIDTH) {
+        const Vec e = vec_exp(vec_load(scores + c) - highest);
 
-    float added = 0.0f;
-
+        vec_store(scores + c, e);
+        total += e;
+    }
     for (int i = 0; i < WIDTH; i++) {
         added += total[i];
     }
