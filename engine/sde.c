@@ -94,7 +94,7 @@ collect_styles(SdeModel *model)
 }
 
 static bool
-model_build(SdeModel *model, GError **error)
+model_build(SdeModel *model, SdePrecision precision, GError **error)
 {
     SdeBundle *bundle = model->bundle;
 
@@ -102,7 +102,7 @@ model_build(SdeModel *model, GError **error)
     if (model->schedule == NULL) {
         return false;
     }
-    model->unet = sde_unet_new(&bundle->unet, bundle->weights, error);
+    model->unet = sde_unet_new(&bundle->unet, bundle->weights, precision, error);
     if (model->unet == NULL || !sde_weights_check_all_read(bundle->weights, error)) {
         return false;
     }
@@ -124,7 +124,8 @@ model_build(SdeModel *model, GError **error)
 }
 
 SdeModel *
-sde_model_load(const char *folder, GCancellable *cancel, GError **error)
+sde_model_load(const char *folder, SdePrecision precision, GCancellable *cancel,
+               GError **error)
 {
     g_autoptr(SdeModel) model = NULL;
 
@@ -138,7 +139,7 @@ sde_model_load(const char *folder, GCancellable *cancel, GError **error)
     g_atomic_ref_count_init(&model->n_refs);
     model->bundle = sde_bundle_load(folder, error);
     if (model->bundle == NULL || g_cancellable_set_error_if_cancelled(cancel, error) ||
-        !model_build(model, error) ||
+        !model_build(model, precision, error) ||
         g_cancellable_set_error_if_cancelled(cancel, error)) {
         return NULL;
     }

@@ -113,6 +113,7 @@ const SdeProcedure sde_denoise_procedure = {
     .add_arguments = add_arguments,
     .read_arguments = read_arguments,
     .get_context = get_context,
+    .precision = SDE_DENOISE_PRECISION,
     .compute = compute,
     .name_layer = name_layer,
 };

@@ -31,7 +31,8 @@ static void
 read_styles(GTask *task, void *source, void *folder, GCancellable *cancellable)
 {
     GError *error = NULL;
-    g_autoptr(SdeModel) model = sde_model_load(folder, cancellable, &error);
+    g_autoptr(SdeModel) model =
+        sde_model_load(folder, SDE_RESTYLE_PRECISION, cancellable, &error);
     g_autoptr(GStrvBuilder) styles = g_strv_builder_new();
     SdeModelInfo info;
 

@@ -140,6 +140,7 @@ const SdeProcedure sde_inpaint_procedure = {
     .add_arguments = add_arguments,
     .read_arguments = read_arguments,
     .get_context = get_context,
+    .precision = SDE_INPAINT_PRECISION,
     .compute = compute,
     .name_layer = name_layer,
 };

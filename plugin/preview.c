@@ -46,7 +46,8 @@ load_model(SdePreview *preview)
     g_clear_pointer(&preview->model, sde_model_unref);
     g_clear_pointer(&preview->loaded_folder, g_free);
     preview->knows_noise = false;
-    preview->model = sde_model_load(folder, preview->closing, &preview->error);
+    preview->model = sde_model_load(folder, SDE_DENOISE_PRECISION, preview->closing,
+                                    &preview->error);
     if (preview->model == NULL) {
         return false;
     }

@@ -51,6 +51,7 @@ typedef struct {
     /* How many pixels around the region the engine should see, beyond the usual. */
     int (*get_context)(const SdeJob *job);
     /* Runs in the worker thread. */
+    SdePrecision precision; /* that the model is loaded with */
     bool (*compute)(SdeJob *job, SdeModel *model, GError **error);
     char *(*name_layer)(const SdeJob *job);
 } SdeProcedure;

@@ -148,6 +148,7 @@ const SdeProcedure sde_restyle_procedure = {
     .add_arguments = add_arguments,
     .read_arguments = read_arguments,
     .get_context = get_context,
+    .precision = SDE_RESTYLE_PRECISION,
     .compute = compute,
     .name_layer = name_layer,
 };

@@ -49,7 +49,8 @@ work(void *data)
 {
     Run *run = data;
     g_autoptr(SdeModel) model =
-        sde_model_load(run->job->model_folder, run->cancellable, &run->error);
+        sde_model_load(run->job->model_folder, run->procedure->precision,
+                       run->cancellable, &run->error);
 
     run->ok = model != NULL && run->procedure->compute(run->job, model, &run->error);
     g_idle_add(quit_loop, run);

@@ -16,7 +16,9 @@
 #define QUERIES 64  /* of a block */
 #define KEYS    512 /* of a block, whole panels of any level: scores take 132 KiB */
 
-#define SCORE_STRIDE (KEYS + 16) /* powers of two share cache sets */
+#define PADDING      16 /* floats between rows: powers of two share cache sets */
+#define SCORE_STRIDE ((size_t) KEYS + PADDING)
+#define HALVES       ((size_t) 2) /* bfloat16 in the place of a float */
 
 typedef struct {
     const SdeKernels *kernels;
@@ -24,7 +26,9 @@ typedef struct {
     SdeTensor *y;
     int heads, depth, tokens, blocks_per_head;
     int key_panels, depth_panels;
-    float *keys;   /* of each head: [key / panel][depth][panel], scaled */
+    bool bf16;
+    /* With bfloat16 each float holds two, as multiply_bf16() takes weights. */
+    float *keys;   /* of each head: [key / panel][depth][panel] */
     float *values; /* of each head: [depth / panel][key][panel], whole panels of keys */
     float *scratch; /* per thread */
 } Attention;
@@ -35,38 +39,61 @@ typedef struct {
     const float *keys, *values; /* of its head */
     int queries;
     const float *q[QUERIES], *score_rows[QUERIES];
-    float *scores; /* rows SCORE_STRIDE apart */
+    SdeBf16 *rounded_q, *rounded_scores; /* the same rows with bfloat16 */
+    float *scores; /* rows SCORE_STRIDE apart, which are rounded in place */
     float *tile;   /* queries × panel */
     float *result; /* queries × whole panels of the depth */
     float max[QUERIES], sum[QUERIES], factor[QUERIES];
 } Partial;
 
+/* Floats of a panel of keys, and of a panel of values for a panel of the depth. */
+static size_t
+count_key_panel(const Attention *a)
+{
+    return (size_t) a->depth * a->kernels->panel / (a->bf16 ? HALVES : 1);
+}
+
+static size_t
+count_value_panel(const Attention *a)
+{
+    return (size_t) a->kernels->panel * a->kernels->panel / (a->bf16 ? HALVES : 1);
+}
+
 static size_t
 count_head_keys(const Attention *a)
 {
-    return (size_t) a->key_panels * (size_t) a->depth * (size_t) a->kernels->panel;
+    return (size_t) a->key_panels * count_key_panel(a);
 }
 
 static size_t
 count_head_values(const Attention *a)
 {
-    const size_t panel = (size_t) a->kernels->panel;
-
-    return (size_t) a->depth_panels * (size_t) a->key_panels * panel * panel;
+    return (size_t) a->depth_panels * (size_t) a->key_panels * count_value_panel(a);
 }
 
 /* ---- panels of keys and values ---- */
+
+static inline void
+put(const Attention *a, float *panel, int k, int column, float x)
+{
+    const int width = a->kernels->panel;
+
+    if (a->bf16) {
+        ((SdeBf16 *) (void *) panel)[(k / 2 * width + column) * 2 + k % 2] =
+            sde_round_bf16(x);
+    } else {
+        panel[k * width + column] = x;
+    }
+}
 
 /* Keys and values after the last token are zeros. */
 static void
 pack_keys(const Attention *a, const float *k, size_t stride, int n, float *to)
 {
-    const int panel = a->kernels->panel;
-    const float scale = 1.0f / sqrtf((float) a->depth);
-
-    for (int d = 0; d < a->depth; d++) {
-        for (int i = 0; i < panel; i++) {
-            to[d * panel + i] = i < n ? k[(size_t) i * stride + d] * scale : 0.0f;
+    memset(to, 0, count_key_panel(a) * sizeof(float));
+    for (int i = 0; i < n; i++) {
+        for (int d = 0; d < a->depth; d++) {
+            put(a, to, d, i, k[(size_t) i * stride + d]);
         }
     }
 }
@@ -75,17 +102,15 @@ static void
 pack_values(const Attention *a, const float *v, size_t stride, int n, float *to)
 {
     const int panel = a->kernels->panel;
-    const size_t step = (size_t) a->key_panels * panel * panel;
 
     for (int d = 0; d < a->depth; d += panel) {
-        const size_t width = (size_t) MIN(panel, a->depth - d);
-        float *rows = to + (size_t) (d / panel) * step;
-
-        memset(rows, 0, (size_t) panel * panel * sizeof(float));
+        memset(to, 0, count_value_panel(a) * sizeof(float));
         for (int i = 0; i < n; i++) {
-            memcpy(rows + (size_t) i * panel, v + (size_t) i * stride + d,
-                   width * sizeof(float));
+            for (int c = 0; c < MIN(panel, a->depth - d); c++) {
+                put(a, to, i, c, v[(size_t) i * stride + d + c]);
+            }
         }
+        to += (size_t) a->key_panels * count_value_panel(a);
     }
 }
 
@@ -112,12 +137,77 @@ pack_panel(size_t block, int thread, void *data)
     const int n = MIN(panel, a->tokens - (int) p * panel);
 
     pack_keys(a, k, stride, n,
-              a->keys + head * count_head_keys(a) + p * (size_t) (a->depth * panel));
+              a->keys + head * count_head_keys(a) + p * count_key_panel(a));
     pack_values(a, k + inner, stride, n,
-                a->values + head * count_head_values(a) + p * (size_t) (panel * panel));
+                a->values + head * count_head_values(a) + p * count_value_panel(a));
 }
 
 /* ---- blocks of queries ---- */
+
+static size_t
+get_query_stride(const Attention *a) /* of the rounded ones */
+{
+    return (size_t) a->depth + HALVES * PADDING;
+}
+
+static size_t
+count_result(const Attention *a)
+{
+    return (size_t) QUERIES * a->depth_panels * a->kernels->panel;
+}
+
+static size_t
+count_scratch(const Attention *a)
+{
+    const size_t rounded = a->bf16 ? QUERIES * get_query_stride(a) / HALVES : 0;
+
+    return QUERIES * SCORE_STRIDE + (size_t) QUERIES * a->kernels->panel +
+           count_result(a) + rounded;
+}
+
+static void
+begin_block(Partial *partial, const float *q, float *scratch)
+{
+    const Attention *a = partial->a;
+
+    partial->scores = scratch;
+    partial->rounded_scores = (SdeBf16 *) (void *) scratch;
+    partial->tile = partial->scores + QUERIES * SCORE_STRIDE;
+    partial->result = partial->tile + (size_t) QUERIES * a->kernels->panel;
+    partial->rounded_q = (SdeBf16 *) (void *) (partial->result + count_result(a));
+    memset(partial->result, 0, count_result(a) * sizeof(float));
+    for (int i = 0; i < partial->queries; i++) {
+        partial->q[i] = q + (size_t) i * a->qkv->c;
+        partial->score_rows[i] = partial->scores + (size_t) i * SCORE_STRIDE;
+        partial->max[i] = -INFINITY;
+        partial->sum[i] = 0.0f;
+        if (a->bf16) {
+            a->kernels->to_bf16(partial->q[i], a->depth,
+                                partial->rounded_q + (size_t) i * get_query_stride(a));
+        }
+    }
+}
+
+/* Rows by a panel of weights: as they are, or rounded ones. */
+static void
+multiply(const Partial *partial, const float *const *rows, const SdeBf16 *rounded,
+         size_t rounded_stride, int depth, const float *weights, float *out,
+         size_t stride)
+{
+    const Attention *a = partial->a;
+
+    if (a->bf16) {
+        const SdeBf16Input input = {rounded, rounded_stride, partial->queries, depth,
+                                    NULL};
+
+        a->kernels->multiply_bf16(&input, (const SdeBf16 *) (const void *) weights, out,
+                                  stride);
+    } else {
+        const SdePanelInput input = {rows, &depth, partial->queries, 1, NULL};
+
+        a->kernels->multiply(&input, weights, out, stride);
+    }
+}
 
 /* The scores of the keys of some panels; those after the last key weigh nothing. */
 static void
@@ -125,17 +215,16 @@ multiply_keys(const Partial *partial, int first, int n_panels)
 {
     const Attention *a = partial->a;
     const int panel = a->kernels->panel;
-    const SdePanelInput input = {partial->q, &a->depth, partial->queries, 1, NULL};
     const int n_keys = MIN(n_panels * panel, a->tokens - first * panel);
 
     for (int p = 0; p < n_panels; p++) {
-        a->kernels->multiply(&input,
-                             partial->keys + (size_t) (first + p) * a->depth * panel,
-                             partial->scores + p * panel, SCORE_STRIDE);
+        multiply(partial, partial->q, partial->rounded_q, get_query_stride(a), a->depth,
+                 partial->keys + (size_t) (first + p) * count_key_panel(a),
+                 partial->scores + (size_t) p * panel, SCORE_STRIDE);
     }
     for (int i = 0; i < partial->queries; i++) {
         for (int k = n_keys; k < n_panels * panel; k++) {
-            partial->scores[i * SCORE_STRIDE + k] = -INFINITY;
+            partial->scores[(size_t) i * SCORE_STRIDE + (size_t) k] = -INFINITY;
         }
     }
 }
@@ -144,15 +233,15 @@ static void
 multiply_values(const Partial *partial, int first, int n_panels)
 {
     const Attention *a = partial->a;
-    const int panel = a->kernels->panel, n_keys = n_panels * panel;
-    const SdePanelInput input = {partial->score_rows, &n_keys, partial->queries, 1,
-                                 NULL};
+    const int panel = a->kernels->panel;
 
     for (int d = 0; d < a->depth_panels; d++) {
         const size_t at = (size_t) d * a->key_panels + (size_t) first;
 
-        a->kernels->multiply(&input, partial->values + at * (size_t) (panel * panel),
-                             partial->tile, (size_t) panel);
+        multiply(partial, partial->score_rows, partial->rounded_scores,
+                 HALVES * SCORE_STRIDE, n_panels * panel,
+                 partial->values + at * count_value_panel(a), partial->tile,
+                 (size_t) panel);
         for (int i = 0; i < partial->queries; i++) {
             const float *from = partial->tile + (size_t) i * panel;
             float *to = partial->result + ((size_t) i * a->depth_panels + d) * panel;
@@ -168,12 +257,18 @@ static void
 add_keys(Partial *partial, int first, int n_panels)
 {
     const SdeKernels *kernels = partial->a->kernels;
+    const float scale = 1.0f / sqrtf((float) partial->a->depth);
+    const int n = n_panels * kernels->panel;
 
     multiply_keys(partial, first, n_panels);
     for (int i = 0; i < partial->queries; i++) {
-        partial->factor[i] = kernels->softmax_block(
-            partial->scores + (size_t) i * SCORE_STRIDE, n_panels * kernels->panel,
-            partial->max + i, partial->sum + i);
+        float *row = partial->scores + (size_t) i * SCORE_STRIDE;
+
+        partial->factor[i] =
+            kernels->softmax_block(row, n, scale, partial->max + i, partial->sum + i);
+        if (partial->a->bf16) {
+            kernels->to_bf16(row, n, (SdeBf16 *) (void *) row);
+        }
     }
     multiply_values(partial, first, n_panels);
 }
@@ -189,36 +284,6 @@ write_result(const Partial *partial, float *y)
             y[(size_t) i * a->y->c + d] =
                 partial->result[(size_t) i * width + d] / partial->sum[i];
         }
-    }
-}
-
-static size_t
-count_result(const Attention *a)
-{
-    return (size_t) QUERIES * a->depth_panels * a->kernels->panel;
-}
-
-static size_t
-count_scratch(const Attention *a)
-{
-    return QUERIES * SCORE_STRIDE + (size_t) QUERIES * a->kernels->panel +
-           count_result(a);
-}
-
-static void
-begin_block(Partial *partial, const float *q, float *scratch)
-{
-    const Attention *a = partial->a;
-
-    partial->scores = scratch;
-    partial->tile = partial->scores + QUERIES * SCORE_STRIDE;
-    partial->result = partial->tile + (size_t) QUERIES * a->kernels->panel;
-    memset(partial->result, 0, count_result(a) * sizeof(float));
-    for (int i = 0; i < partial->queries; i++) {
-        partial->q[i] = q + (size_t) i * a->qkv->c;
-        partial->score_rows[i] = partial->scores + (size_t) i * SCORE_STRIDE;
-        partial->max[i] = -INFINITY;
-        partial->sum[i] = 0.0f;
     }
 }
 
@@ -247,7 +312,8 @@ run_block(size_t block, int thread, void *data)
 }
 
 void
-sde_attention_run(SdeCompute *compute, const SdeTensor *qkv, int heads, SdeTensor *y)
+sde_attention_run(SdeCompute *compute, const SdeTensor *qkv, int heads, bool bf16,
+                  SdeTensor *y)
 {
     const size_t mark = sde_arena_mark(compute->arena);
     const size_t n_heads = (size_t) y->n * (size_t) heads;
@@ -260,6 +326,7 @@ sde_attention_run(SdeCompute *compute, const SdeTensor *qkv, int heads, SdeTenso
     const int panel = a.kernels->panel;
 
     g_assert(qkv->c == 3 * y->c && y->c % heads == 0);
+    a.bf16 = bf16 && a.kernels->multiply_bf16 != NULL && a.depth % 2 == 0;
     a.blocks_per_head = (a.tokens + QUERIES - 1) / QUERIES;
     a.key_panels = (a.tokens + panel - 1) / panel;
     a.depth_panels = (a.depth + panel - 1) / panel;

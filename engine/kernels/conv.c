@@ -11,11 +11,12 @@
 
 #include "kernels/conv-internal.h"
 
-#define MAX_SEGMENTS   9
-#define BLOCK_PIXELS   96 /* at most; a multiple of 6, and near one of 14 */
-#define COLD_BLOCKS    4  /* more of them find the weights in a cache */
-#define LINE           16 /* floats of a cache line */
-#define WINOGRAD_WIDTH 16 /* input channels come in whole vectors of any level */
+#define MAX_SEGMENTS    9
+#define BLOCK_PIXELS    96 /* at most; a multiple of 6, and near one of 14 */
+#define COLD_BLOCKS     4  /* more of them find the weights in a cache */
+#define LINE            16 /* floats of a cache line */
+#define ROUNDED_PADDING 32 /* between rounded rows: powers of two share cache sets */
+#define WINOGRAD_WIDTH  16 /* input channels come in whole vectors of any level */
 
 /* Below this side of a map Winograd's transforms of the weights cost more than the
  * products that they save. */
@@ -35,20 +36,41 @@
 #define WINOGRAD_SIDE_6         64
 #define WINOGRAD_MAX_CHANNELS_6 ((size_t) 192 * 128)
 
-SdeConv
-sde_conv_choose(const SdeConvShape *shape, int expected_side)
+/* From so many channels on: first and last layers, which see and make pixels, stay
+ * exact. */
+#define BF16_CHANNELS 32
+/* Up to this side of a map direct sums over bfloat16 beat Winograd's over floats. */
+#define BF16_SIDE 8
+
+static bool
+suits_bf16(const SdeConvShape *shape, SdePrecision precision)
 {
-    SdeConv conv = {.shape = *shape};
+    return precision != SDE_PRECISION_FLOAT &&
+           sde_kernels_get()->multiply_bf16 != NULL && shape->cin % 2 == 0 &&
+           shape->cin >= BF16_CHANNELS && shape->cout >= BF16_CHANNELS;
+}
 
+static bool
+suits_winograd(const SdeConvShape *shape, int expected_side, bool bf16)
+{
+    return shape->side == 3 && shape->stride == 1 && shape->cin % WINOGRAD_WIDTH == 0 &&
+           expected_side >= WINOGRAD_SIDE && !(bf16 && expected_side <= BF16_SIDE);
+}
+
+SdeConv
+sde_conv_choose(const SdeConvShape *shape, int expected_side, SdePrecision precision)
+{
+    SdeConv conv = {.shape = *shape, .bf16 = suits_bf16(shape, precision)};
     const size_t channels = (size_t) shape->cin * (size_t) shape->cout;
-    const bool larger_tiles =
-        expected_side >= WINOGRAD_SIDE_6 && channels <= WINOGRAD_MAX_CHANNELS_6;
 
-    if (shape->side == 3 && shape->stride == 1 && shape->cin % WINOGRAD_WIDTH == 0 &&
-        expected_side >= WINOGRAD_SIDE) {
-        conv.winograd = larger_tiles ? 6 : 4;
+    if (suits_winograd(shape, expected_side, conv.bf16)) {
         conv.late = expected_side < PREPARED_SIDE ||
                     (expected_side < PREPARED_SIDE_ANY && channels > PREPARED_CHANNELS);
+        conv.bf16 = conv.bf16 && precision == SDE_PRECISION_BF16 && !conv.late;
+        conv.winograd = !conv.bf16 && expected_side >= WINOGRAD_SIDE_6 &&
+                                channels <= WINOGRAD_MAX_CHANNELS_6
+                            ? 6
+                            : 4;
     }
     return conv;
 }
@@ -69,27 +91,48 @@ sde_conv_count_weights(const SdeConv *conv)
     if (conv->winograd != 0) {
         return sde_winograd_count_weights(conv);
     }
-    return sde_conv_count_bias(conv) * s->cin * s->side * s->side;
+
+    const size_t count = sde_conv_count_bias(conv) * s->cin * s->side * s->side;
+
+    return conv->bf16 ? count / 2 : count;
 }
 
-/* To panels: [cout / panel][tap][cin][panel]. */
+/* Where a weight lies in its panel, `k` being tap * cin + input channel. */
+static inline void
+put_weight(const SdeConv *conv, float *panel, int k, int column, float weight)
+{
+    const int width = sde_kernels_get()->panel;
+
+    if (conv->bf16) {
+        SdeBf16 *halves = (SdeBf16 *) (void *) panel;
+
+        halves[((size_t) (k / 2) * width + column) * 2 + k % 2] =
+            sde_round_bf16(weight);
+    } else {
+        panel[(size_t) k * width + column] = weight;
+    }
+}
+
+/* To panels: [cout / panel][tap][cin][panel], or as multiply_bf16() takes them. */
 static void
 prepare_panels(SdeConv *conv, const float *weights, int cout, int first)
 {
     const int panel = sde_kernels_get()->panel;
     const int cin = conv->shape.cin;
     const int n_taps = conv->shape.side * conv->shape.side;
-    const size_t panel_size = (size_t) n_taps * cin * panel;
+    const size_t panel_size =
+        sde_conv_count_weights(conv) /
+        sde_conv_count_panels(sde_kernels_get(), conv->shape.cout);
 
     for (int o = 0; o < cout; o++) {
         const int column = first + o;
-        float *to =
-            conv->weights + (size_t) (column / panel) * panel_size + column % panel;
+        float *to = conv->weights + (size_t) (column / panel) * panel_size;
         const float *from = weights + (size_t) o * cin * n_taps;
 
         for (int i = 0; i < cin; i++) {
             for (int tap = 0; tap < n_taps; tap++) {
-                to[((size_t) tap * cin + i) * panel] = from[(size_t) i * n_taps + tap];
+                put_weight(conv, to, tap * cin + i, column % panel,
+                           from[(size_t) i * n_taps + tap]);
             }
         }
     }
@@ -116,7 +159,9 @@ typedef struct {
     int blocks_per_sample, panel_groups;
     bool cold;          /* weights come from memory */
     const float **rows; /* per thread: n_segments × BLOCK_PIXELS */
-    float *tiles;       /* per thread: BLOCK_PIXELS × panel */
+    SdeBf16 *rounded;   /* per thread: BLOCK_PIXELS × rounded_stride; bf16 only */
+    size_t rounded_stride;
+    float *tiles; /* per thread: BLOCK_PIXELS × panel */
 } Direct;
 
 /* Where output pixel (y, x) of sample n finds its input for a tap; or zeros. */
@@ -169,6 +214,23 @@ fetch_rows(const Direct *direct, int count, const float *const *rows)
     }
 }
 
+/* The rows of a block, their segments joined. */
+static SdeBf16Input
+round_rows(const Direct *direct, int count, const float *const *rows, SdeBf16 *to)
+{
+    const size_t stride = direct->rounded_stride;
+    int depth = 0;
+
+    for (int s = 0; s < direct->n_segments; s++) {
+        for (int i = 0; i < count; i++) {
+            direct->job.kernels->to_bf16(rows[s * count + i], direct->depths[s],
+                                         to + (size_t) i * stride + depth);
+        }
+        depth += direct->depths[s];
+    }
+    return (SdeBf16Input) {to, stride, count, depth, NULL};
+}
+
 /* Even shares: share i of `total` cut into `n` is [i * total / n, (i + 1) * total / n).
  */
 static int
@@ -194,6 +256,7 @@ run_block(size_t block, int thread, void *data)
     float *tile = direct->tiles + (size_t) thread * BLOCK_PIXELS * kernels->panel;
     const size_t panel_size = sde_conv_count_weights(job->conv) / job->n_panels;
     SdePanelInput input = {rows, direct->depths, count, direct->n_segments, NULL};
+    SdeBf16Input rounded = {0};
     const int last_panel = share(job->n_panels, direct->panel_groups, group + 1);
     const size_t pixel = (size_t) n * direct->pixels + first;
 
@@ -201,12 +264,23 @@ run_block(size_t block, int thread, void *data)
     if (job->conv->shape.side == 1) {
         fetch_rows(direct, count, rows);
     }
+    if (job->conv->bf16) {
+        rounded = round_rows(direct, count, rows,
+                             direct->rounded + (size_t) thread * BLOCK_PIXELS *
+                                                   direct->rounded_stride);
+    }
     for (int p = share(job->n_panels, direct->panel_groups, group); p < last_panel;
          p++) {
         const float *weights = job->conv->weights + (size_t) p * panel_size;
 
         input.next = direct->cold ? weights + panel_size : NULL;
-        kernels->multiply(&input, weights, tile, (size_t) kernels->panel);
+        if (job->conv->bf16) {
+            rounded.next = (const SdeBf16 *) (const void *) input.next;
+            kernels->multiply_bf16(&rounded, (const SdeBf16 *) (const void *) weights,
+                                   tile, (size_t) kernels->panel);
+        } else {
+            kernels->multiply(&input, weights, tile, (size_t) kernels->panel);
+        }
         sde_conv_clear_sums(job, pixel_block, p);
 
         const SdeEpilogue epilogue =
@@ -244,6 +318,12 @@ run_direct(SdeCompute *compute, SdeConvJob *job)
     direct.rows = sde_compute_alloc_bytes(compute, (size_t) compute->n_threads *
                                                        direct.n_segments *
                                                        BLOCK_PIXELS * sizeof(float *));
+    if (job->conv->bf16) {
+        direct.rounded_stride = (size_t) s->cin * s->side * s->side + ROUNDED_PADDING;
+        direct.rounded = sde_compute_alloc_bytes(
+            compute, (size_t) compute->n_threads * BLOCK_PIXELS *
+                         direct.rounded_stride * sizeof(SdeBf16));
+    }
     direct.tiles =
         sde_arena_alloc(compute->arena, (size_t) compute->n_threads * BLOCK_PIXELS *
                                             job->kernels->panel);

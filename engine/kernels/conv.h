@@ -9,6 +9,7 @@
 #include <stdbool.h>
 
 #include "kernels/compute.h"
+#include "sde.h"
 
 typedef struct {
     int cin, cout;
@@ -22,6 +23,7 @@ typedef struct {
     SdeConvShape shape;
     int winograd;   /* the side of its tiles, 4 or 6; 0: direct */
     bool late;      /* the weights are transformed while it runs */
+    bool bf16;      /* weights and input are rounded to bfloat16 */
     float *weights; /* prepared for this process's kernels */
     float *bias;    /* cout, zeros up to a whole panel */
     float *zeros;   /* cin: what lies outside the map */
@@ -29,7 +31,8 @@ typedef struct {
 
 /* Chooses the method. `expected_side`: of the maps it will see, in pixels, where known.
  */
-SdeConv sde_conv_choose(const SdeConvShape *shape, int expected_side);
+SdeConv sde_conv_choose(const SdeConvShape *shape, int expected_side,
+                        SdePrecision precision);
 size_t sde_conv_count_weights(const SdeConv *conv);
 size_t sde_conv_count_bias(const SdeConv *conv);
 /* weights: cout × cin × side × side as PyTorch stores them, bias: cout; both become

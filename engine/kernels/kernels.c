@@ -15,20 +15,25 @@ typedef struct {
     bool runs_here;
 } Level;
 
+#define N_LEVELS 4 /* at most */
+
 /* Best first. */
 static int
-list_levels(Level levels[3])
+list_levels(Level levels[N_LEVELS])
 {
     int n = 0;
 
 #if defined(SDE_HAS_X86_VARIANTS)
     __builtin_cpu_init();
-    levels[n++] =
-        (Level) {&sde_kernels_avx512, __builtin_cpu_supports("avx512f") &&
-                                          __builtin_cpu_supports("avx512dq") &&
-                                          __builtin_cpu_supports("avx512bw") &&
-                                          __builtin_cpu_supports("avx512vl") &&
-                                          __builtin_cpu_supports("fma")};
+
+    const bool avx512 =
+        __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
+        __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") &&
+        __builtin_cpu_supports("fma");
+
+    levels[n++] = (Level) {&sde_kernels_avx512_bf16,
+                           avx512 && __builtin_cpu_supports("avx512bf16")};
+    levels[n++] = (Level) {&sde_kernels_avx512, avx512};
     levels[n++] = (Level) {&sde_kernels_avx2, __builtin_cpu_supports("avx2") &&
                                                   __builtin_cpu_supports("fma")};
 #endif
@@ -43,7 +48,7 @@ list_levels(Level levels[3])
 const SdeKernels *
 sde_kernels_find(const char *name)
 {
-    Level levels[3];
+    Level levels[N_LEVELS];
     int n = list_levels(levels);
 
     for (int i = 0; i < n; i++) {

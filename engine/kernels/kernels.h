@@ -6,6 +6,8 @@
 #pragma once
 
 #include <stddef.h>
+#include <stdint.h>
+#include <string.h>
 
 typedef enum {
     SDE_POINTWISE_NONE,
@@ -30,6 +32,27 @@ typedef struct {
     const float *next; /* nullable: the weights that will be multiplied next, where they
                         * come from memory and not from a cache */
 } SdePanelInput;
+
+/* The upper half of a float. */
+typedef uint16_t SdeBf16;
+
+/* To the nearest, ties to even, as CPUs round; not for NaN. */
+static inline SdeBf16
+sde_round_bf16(float x)
+{
+    uint32_t bits;
+
+    memcpy(&bits, &x, sizeof bits);
+    return (SdeBf16) ((bits + 0x7FFF + (bits >> 16 & 1)) >> 16);
+}
+
+/* Rows of activations rounded to bfloat16, `stride` values apart. */
+typedef struct {
+    const SdeBf16 *rows;
+    size_t stride;
+    int n_rows, depth;   /* depth is even */
+    const SdeBf16 *next; /* as in SdePanelInput */
+} SdeBf16Input;
 
 /* What happens to sums when they are written: (sum + addend[c] + residual) * scale. */
 typedef struct {
@@ -72,6 +95,11 @@ typedef struct {
      * `stride` floats apart. */
     void (*multiply)(const SdePanelInput *input, const float *weights, float *out,
                      size_t stride);
+    /* The same over bfloat16, summed in float: weights[depth / 2][panel][2], two of the
+     * inner dimension side by side. NULL, as is to_bf16: not at this level. */
+    void (*multiply_bf16)(const SdeBf16Input *input, const SdeBf16 *weights, float *out,
+                          size_t stride);
+    void (*to_bf16)(const float *x, int n, SdeBf16 *y);
     /* Writes tile[n_rows][panel]'s first n_cols to rows `stride` floats apart. */
     void (*write_tile)(const float *tile, int n_rows, int n_cols,
                        const SdeEpilogue *epilogue, float *out, size_t stride);
@@ -85,13 +113,14 @@ typedef struct {
     void (*channel_sums)(const float *x, size_t pixels, int channels, double *sums,
                          double *squares);
     /* One step of softmax over blocks of a row, whole panels: raises *max to the
-     * scores' maximum, replaces scores by exp(score - max), adds them to *sum after
-     * scaling it, and returns the factor that earlier results of this row must be
-     * scaled by. */
-    float (*softmax_block)(float *scores, int n, float *max, float *sum);
+     * maximum of scale * score, replaces scores by exp(scale * score - max), adds them
+     * to *sum after scaling it, and returns the factor that earlier results of this row
+     * must be scaled by. */
+    float (*softmax_block)(float *scores, int n, float scale, float *max, float *sum);
 } SdeKernels;
 
-/* The table for this CPU. SDE_KERNELS=baseline|avx2|avx512|neon overrides it, for
+/* The table for this CPU. SDE_KERNELS=baseline|avx2|avx512|avx512_bf16|neon
+ * overrides it, for
  * tests. */
 const SdeKernels *sde_kernels_get(void);
 /* By name; NULL when this CPU or this build has not got it. */

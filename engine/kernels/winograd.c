@@ -39,11 +39,20 @@ count_matrices(const SdeConv *conv)
     return (conv->winograd + 2) * (conv->winograd + 2);
 }
 
+/* Floats of a matrix of a panel's weights; with bfloat16 each holds two of them. */
+static size_t
+count_matrix(const SdeConv *conv)
+{
+    const size_t count = (size_t) conv->shape.cin * sde_kernels_get()->panel;
+
+    return conv->bf16 ? count / 2 : count;
+}
+
 size_t
 sde_winograd_count_weights(const SdeConv *conv)
 {
-    return sde_conv_count_bias(conv) * conv->shape.cin *
-           (conv->late ? 9 : count_matrices(conv));
+    return (size_t) sde_conv_count_panels(sde_kernels_get(), conv->shape.cout) *
+           (conv->late ? 9 : count_matrices(conv)) * count_matrix(conv);
 }
 
 /* A panel's n channels to windows[cin][9][panel]. */
@@ -64,27 +73,59 @@ pack_windows(const float *weights, int cin, int n, float *windows)
     }
 }
 
+/* A matrix u[cin][panel], rounded to what multiply_bf16() takes. */
+static void
+round_matrix(const float *u, int cin, SdeBf16 *to)
+{
+    const int panel = sde_kernels_get()->panel;
+
+    for (int i = 0; i < cin * panel; i++) {
+        const int k = i / panel, column = i % panel;
+
+        to[(k / 2 * panel + column) * 2 + k % 2] = sde_round_bf16(u[i]);
+    }
+}
+
+/* windows[cin][9][panel] to the matrices of a panel; `u`: room for a row of them. */
+static void
+prepare_panel(const SdeConv *conv, const float *windows, float *u, float *to)
+{
+    const int cin = conv->shape.cin, line = conv->winograd + 2;
+    const size_t size = (size_t) cin * sde_kernels_get()->panel;
+
+    for (int row = 0; row < line; row++) {
+        find_kernels(conv)->weights(windows, cin, row, u, size);
+        for (int i = 0; i < line; i++, to += count_matrix(conv)) {
+            if (conv->bf16) {
+                round_matrix(u + (size_t) i * size, cin, (SdeBf16 *) (void *) to);
+            } else {
+                memcpy(to, u + (size_t) i * size, size * sizeof(float));
+            }
+        }
+    }
+}
+
 /* To [cout / panel][cin][9][panel] where they are transformed late, else to [cout /
  * panel][matrix][cin][panel]. */
 void
 sde_winograd_prepare(SdeConv *conv, const float *weights)
 {
-    const SdeWinograd *kernels = find_kernels(conv);
     const int panel = sde_kernels_get()->panel;
     const int cin = conv->shape.cin;
-    const int line = conv->winograd + 2;
     const size_t size = (size_t) cin * panel;
-    const size_t panel_size = size * (conv->late ? 9 : count_matrices(conv));
+    const size_t panel_size =
+        count_matrix(conv) * (conv->late ? 9 : count_matrices(conv));
     g_autofree float *windows = conv->late ? NULL : g_new(float, 9 * size);
+    g_autofree float *u =
+        conv->late ? NULL : g_new(float, (size_t) (conv->winograd + 2) * size);
 
     for (int first = 0; first < conv->shape.cout; first += panel) {
         float *to = conv->weights + (size_t) (first / panel) * panel_size;
 
         pack_windows(weights + (size_t) first * cin * 9, cin,
                      MIN(panel, conv->shape.cout - first), conv->late ? to : windows);
-        for (int row = 0; row < line && !conv->late; row++) {
-            kernels->weights(windows, cin, row, to + (size_t) (row * line) * size,
-                             size);
+        if (!conv->late) {
+            prepare_panel(conv, windows, u, to);
         }
     }
 }
@@ -100,9 +141,11 @@ typedef struct {
     bool v_first;                     /* V of all tiles is made before anything else */
     bool cold;                        /* weights come from memory */
     size_t v_row, v_matrix, u_matrix; /* strides in floats */
-    float *v; /* all tiles, or a block per thread: matrices × tiles × cin */
-    float *m; /* per thread: panels of a group × matrices × block_tiles × panel */
-    float *u; /* per thread where weights come late: a row of matrices */
+    float *v; /* all tiles, or a block per thread: matrices × tiles × cin; with bfloat16
+               * each float holds two */
+    float *exact; /* per thread with bfloat16: V of a tile, before it is rounded */
+    float *m;     /* per thread: panels of a group × matrices × block_tiles × panel */
+    float *u;     /* per thread where weights come late: a row of matrices */
 } Winograd;
 
 /* Some tiles, and where V of the first of them is. */
@@ -150,14 +193,26 @@ list_window(const Winograd *w, Tile tile, const float **pixels)
 }
 
 static void
-transform_tiles(const Winograd *w, int first, int count, float *v)
+transform_tiles(const Winograd *w, int first, int count, int thread, float *v)
 {
-    for (int t = 0; t < count; t++) {
+    const int cin = w->job->conv->shape.cin;
+    const size_t exact_step = (size_t) cin + PADDING;
+
+    for (int t = 0; t < count; t++, v += w->v_row) {
         const float *pixels[SDE_MAX_WINDOW];
+        float *exact = w->exact + (size_t) thread * w->n_matrices * exact_step;
 
         list_window(w, find_tile(w, first + t), pixels);
-        w->kernels->input(pixels, w->job->conv->shape.cin, v + (size_t) t * w->v_row,
-                          w->v_matrix);
+        if (!w->job->conv->bf16) {
+            w->kernels->input(pixels, cin, v, w->v_matrix);
+            continue;
+        }
+        w->kernels->input(pixels, cin, exact, exact_step);
+        for (int i = 0; i < w->n_matrices; i++) {
+            w->job->kernels->to_bf16(
+                exact + (size_t) i * exact_step, cin,
+                (SdeBf16 *) (void *) (v + (size_t) i * w->v_matrix));
+        }
     }
 }
 
@@ -193,17 +248,35 @@ find_products(const Winograd *w, float *m, int panel)
 static const float *
 find_weights(const Winograd *w, int panel, int matrix)
 {
-    const size_t size = (size_t) w->job->conv->shape.cin * w->job->kernels->panel;
-
-    return w->job->conv->weights + ((size_t) panel * w->n_matrices + matrix) * size;
+    return w->job->conv->weights +
+           ((size_t) panel * w->n_matrices + matrix) * count_matrix(w->job->conv);
 }
 
+/* A matrix of V by weights[cin][panel]; `next` as in SdePanelInput. */
 static void
-list_rows(const Winograd *w, const Block *block, int matrix, const float **rows)
+multiply(const Winograd *w, const Block *block, int matrix, const float *weights,
+         const float *next, float *m)
 {
-    for (int t = 0; t < block->count; t++) {
-        rows[t] = block->v + (size_t) matrix * w->v_matrix + (size_t) t * w->v_row;
+    const SdeKernels *kernels = w->job->kernels;
+    const float *v = block->v + (size_t) matrix * w->v_matrix;
+    const float *rows[MAX_LATE_TILES];
+
+    if (w->job->conv->bf16) {
+        const SdeBf16Input input = {(const SdeBf16 *) (const void *) v, 2 * w->v_row,
+                                    block->count, w->job->conv->shape.cin,
+                                    (const SdeBf16 *) (const void *) next};
+
+        kernels->multiply_bf16(&input, (const SdeBf16 *) (const void *) weights, m,
+                               (size_t) kernels->panel);
+        return;
     }
+    for (int t = 0; t < block->count; t++) {
+        rows[t] = v + (size_t) t * w->v_row;
+    }
+
+    const SdePanelInput input = {rows, &w->job->conv->shape.cin, block->count, 1, next};
+
+    kernels->multiply(&input, weights, m, (size_t) kernels->panel);
 }
 
 /* The weights after those of matrix i of panel p of a group; past the end after the
@@ -223,18 +296,12 @@ multiply_group(const Winograd *w, const Block *block, int first, int n, float *m
 {
     const SdeKernels *kernels = w->job->kernels;
     const size_t m_size = (size_t) block->count * kernels->panel;
-    const float *rows[MAX_LATE_TILES];
-    SdePanelInput input = {rows, &w->job->conv->shape.cin, block->count, 1, NULL};
 
     for (int i = 0; i < w->n_matrices; i++) {
-        list_rows(w, block, i, rows);
         for (int p = 0; p < n; p++) {
-            if (w->cold) {
-                input.next = find_next(w, first, n, i, p);
-            }
-            kernels->multiply(&input, find_weights(w, first + p, i),
-                              find_products(w, m, p) + (size_t) i * m_size,
-                              (size_t) kernels->panel);
+            multiply(w, block, i, find_weights(w, first + p, i),
+                     w->cold ? find_next(w, first, n, i, p) : NULL,
+                     find_products(w, m, p) + (size_t) i * m_size);
         }
     }
 }
@@ -249,19 +316,16 @@ multiply_late(const Winograd *w, const Block *block, int panel, float *u, float 
     const size_t size = (size_t) cin * kernels->panel;
     const size_t m_size = (size_t) block->count * kernels->panel;
     const float *windows = w->job->conv->weights + (size_t) panel * 9 * size;
-    const float *rows[MAX_LATE_TILES];
-    SdePanelInput input = {rows, &cin, block->count, 1, NULL};
 
     for (int i = 0; i < w->n_matrices; i++) {
         if (i % line == 0) {
             w->kernels->weights(windows, cin, i / line, u, w->u_matrix);
         }
-        list_rows(w, block, i, rows);
-        input.next = i < 9 && panel + 1 < w->job->n_panels
-                         ? windows + (size_t) (9 + i) * size
-                         : NULL;
-        kernels->multiply(&input, u + (size_t) (i % line) * w->u_matrix,
-                          m + (size_t) i * m_size, (size_t) kernels->panel);
+        multiply(w, block, i, u + (size_t) (i % line) * w->u_matrix,
+                 i < 9 && panel + 1 < w->job->n_panels
+                     ? windows + (size_t) (9 + i) * size
+                     : NULL,
+                 m + (size_t) i * m_size);
     }
 }
 
@@ -310,7 +374,7 @@ run_whole_block(size_t index, int thread, void *data)
     Block block = find_block(w, index);
 
     block.v += (size_t) thread * w->n_matrices * w->v_matrix;
-    transform_tiles(w, block.first, block.count, block.v);
+    transform_tiles(w, block.first, block.count, thread, block.v);
     for (int group = 0; group < (int) w->n_groups; group++) {
         run_group(w, &block, group, thread);
     }
@@ -322,7 +386,7 @@ run_transform(size_t index, int thread, void *data)
     const Winograd *w = data;
     const int first = (int) index * TRANSFORM_TILES;
 
-    transform_tiles(w, first, MIN(TRANSFORM_TILES, w->tiles - first),
+    transform_tiles(w, first, MIN(TRANSFORM_TILES, w->tiles - first), thread,
                     w->v + (size_t) first * w->v_row);
 }
 
@@ -364,8 +428,7 @@ cut_blocks(Winograd *w)
     const SdeConv *conv = w->job->conv;
     const int rows = w->job->kernels->rows;
     const int most = MAX_TILES / rows * rows;
-    const int fitting =
-        V_BYTES / (int) sizeof(float) / w->n_matrices / (conv->shape.cin + PADDING);
+    const int fitting = V_BYTES / (int) sizeof(float) / w->n_matrices / (int) w->v_row;
     const bool large = sde_winograd_count_weights(conv) > WEIGHTS_BYTES / sizeof(float);
 
     cut_tiles(w, CLAMP(fitting / rows * rows, rows, most));
@@ -388,12 +451,15 @@ alloc_scratch(SdeCompute *compute, Winograd *w)
     const size_t cin = (size_t) w->job->conv->shape.cin;
     const size_t panel = (size_t) w->job->kernels->panel;
 
-    w->v_row = cin + PADDING;
     w->v_matrix = w->v_row * (size_t) (w->v_first ? w->tiles : w->block_tiles);
     w->v = sde_arena_alloc(compute->arena,
                            (w->v_first ? 1 : n_threads) * w->n_matrices * w->v_matrix);
     w->m = sde_arena_alloc(compute->arena, n_threads * w->group_panels * w->n_matrices *
                                                w->block_tiles * panel);
+    if (w->job->conv->bf16) {
+        w->exact = sde_arena_alloc(compute->arena,
+                                   n_threads * w->n_matrices * (cin + PADDING));
+    }
     if (w->job->conv->late) {
         w->u_matrix = cin * panel + PADDING;
         w->u = sde_arena_alloc(compute->arena,
@@ -412,6 +478,7 @@ sde_winograd_run(SdeCompute *compute, SdeConvJob *job)
     w.tiles_x = (y->w + side - 1) / side;
     w.sample_tiles = w.tiles_x * ((y->h + side - 1) / side);
     w.tiles = w.sample_tiles * y->n;
+    w.v_row = (size_t) job->conv->shape.cin / (job->conv->bf16 ? 2 : 1) + PADDING;
     cut_blocks(&w);
     alloc_scratch(compute, &w);
     sde_conv_alloc_sums(compute, job, w.n_blocks);

@@ -11,7 +11,7 @@
 /* ---- ResnetBlock2D ---- */
 
 static SdeConv
-choose_conv3(int cin, int cout, int upsample, int side)
+choose_conv3(const SdeBlockStyle *style, int cin, int cout, int upsample, int side)
 {
     const SdeConvShape shape = {.cin = cin,
                                 .cout = cout,
@@ -20,7 +20,7 @@ choose_conv3(int cin, int cout, int upsample, int side)
                                 .pad = 1,
                                 .upsample = upsample};
 
-    return sde_conv_choose(&shape, side);
+    return sde_conv_choose(&shape, side, style->precision);
 }
 
 static SdeNorm
@@ -39,10 +39,12 @@ sde_resnet_choose(const SdeBlockStyle *style, int cin, int cout, int side,
     return (SdeResnet) {
         .norm1 = choose_norm(style, cin, style->norm_groups),
         .norm2 = choose_norm(style, cout, style->norm_groups),
-        .conv1 = choose_conv3(cin, cout, resize == SDE_RESIZE_DOUBLE ? 2 : 1, side),
-        .conv2 = choose_conv3(cout, cout, 1, side),
-        .time_proj = sde_params_choose_linear(style->time_width, n_time),
-        .shortcut = sde_params_choose_linear(cin, cout),
+        .conv1 =
+            choose_conv3(style, cin, cout, resize == SDE_RESIZE_DOUBLE ? 2 : 1, side),
+        .conv2 = choose_conv3(style, cout, cout, 1, side),
+        .time_proj =
+            sde_params_choose_linear(style->time_width, n_time, SDE_PRECISION_FLOAT),
+        .shortcut = sde_params_choose_linear(cin, cout, style->precision),
         .has_shortcut = cin != cout,
         .scale_shift = style->scale_shift,
         .resize = resize,
@@ -174,9 +176,10 @@ sde_self_attention_choose(const SdeBlockStyle *style, int channels, int head_wid
     return (SdeSelfAttention) {
         .has_norm = groups > 0,
         .norm = choose_norm(style, channels, groups),
-        .qkv = sde_params_choose_linear(channels, 3 * inner),
-        .out = sde_params_choose_linear(inner, channels),
+        .qkv = sde_params_choose_linear(channels, 3 * inner, style->precision),
+        .out = sde_params_choose_linear(inner, channels, style->precision),
         .heads = heads,
+        .bf16 = style->precision != SDE_PRECISION_FLOAT,
         .scale = scale,
     };
 }
@@ -224,7 +227,7 @@ sde_self_attention_run(SdeForward *forward, const SdeSelfAttention *attention,
 
     SdeTensor mixed = sde_compute_alloc(compute, x->n, x->h, x->w, inner);
 
-    sde_attention_run(compute, &qkv, attention->heads, &mixed);
+    sde_attention_run(compute, &qkv, attention->heads, attention->bf16, &mixed);
     sde_conv_run(
         compute, &attention->out,
         &(SdeConvInput) {.x = &mixed, .residual = x, .scale = attention->scale}, x);

@@ -14,6 +14,7 @@ typedef struct {
     SdePointwise f;
     bool scale_shift; /* time scales and shifts the second norm, else it is added before
                        */
+    SdePrecision precision;
 } SdeBlockStyle;
 
 /* ---- ResnetBlock2D ---- */
@@ -44,6 +45,7 @@ typedef struct {
     SdeNorm norm;
     SdeConv qkv, out;
     int heads;
+    bool bf16;
     float scale;
 } SdeSelfAttention;
 

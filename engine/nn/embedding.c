@@ -10,8 +10,9 @@
 static SdeTimestepMlp
 choose_mlp(int waves, int width)
 {
-    return (SdeTimestepMlp) {sde_params_choose_linear(waves, width),
-                             sde_params_choose_linear(width, width)};
+    return (SdeTimestepMlp) {
+        sde_params_choose_linear(waves, width, SDE_PRECISION_FLOAT),
+        sde_params_choose_linear(width, width, SDE_PRECISION_FLOAT)};
 }
 
 SdeEmbedding

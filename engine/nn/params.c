@@ -124,10 +124,10 @@ sde_params_load_table(SdeParams *params, const char *name, int rows, int cols,
 }
 
 SdeConv
-sde_params_choose_linear(int cin, int cout)
+sde_params_choose_linear(int cin, int cout, SdePrecision precision)
 {
     const SdeConvShape shape = {
         .cin = cin, .cout = cout, .side = 1, .stride = 1, .upsample = 1};
 
-    return sde_conv_choose(&shape, 0);
+    return sde_conv_choose(&shape, 0, precision);
 }

@@ -32,4 +32,4 @@ bool sde_params_load_norm(SdeParams *params, const char *name, SdeNorm *norm,
 bool sde_params_load_table(SdeParams *params, const char *name, int rows, int cols,
                            float **table, GError **error);
 /* A layer of cin -> cout without a window. */
-SdeConv sde_params_choose_linear(int cin, int cout);
+SdeConv sde_params_choose_linear(int cin, int cout, SdePrecision precision);

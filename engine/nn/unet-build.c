@@ -36,6 +36,7 @@ find_style(const SdeUnet *unet)
         .norm_eps = (float) config->norm_eps,
         .f = unet->embedding.f,
         .scale_shift = config->scale_shift,
+        .precision = unet->precision,
     };
 }
 
@@ -103,7 +104,8 @@ find_side(const SdeUnetConfig *config, int level)
 }
 
 static SdeConv
-choose_conv(int cin, int cout, int stride, int pad, int upsample, int side)
+choose_conv(const SdeUnet *unet, int cin, int cout, int stride, int pad, int upsample,
+            int side)
 {
     const SdeConvShape shape = {.cin = cin,
                                 .cout = cout,
@@ -112,7 +114,7 @@ choose_conv(int cin, int cout, int stride, int pad, int upsample, int side)
                                 .pad = pad,
                                 .upsample = upsample};
 
-    return sde_conv_choose(&shape, side);
+    return sde_conv_choose(&shape, side, unet->precision);
 }
 
 static SdeSelfAttention
@@ -165,8 +167,8 @@ choose_resampler(const SdeUnet *unet, SdeUnetBlock *block, SdeBlockType type,
         return;
     }
     resampler->kind = SDE_RESAMPLER_CONV;
-    resampler->conv = up ? choose_conv(channels, channels, 1, 1, 2, side)
-                         : choose_conv(channels, channels, 2,
+    resampler->conv = up ? choose_conv(unet, channels, channels, 1, 1, 2, side)
+                         : choose_conv(unet, channels, channels, 2,
                                        unet->config.downsample_padding, 1, side);
 }
 
@@ -251,8 +253,8 @@ choose_ends(SdeUnet *unet)
     const int c = config->block_out_channels[0];
     const int side = find_side(config, 0);
 
-    unet->conv_in = choose_conv(config->in_channels, c, 1, 1, 1, side);
-    unet->conv_out = choose_conv(c, config->out_channels, 1, 1, 1, side);
+    unet->conv_in = choose_conv(unet, config->in_channels, c, 1, 1, 1, side);
+    unet->conv_out = choose_conv(unet, c, config->out_channels, 1, 1, 1, side);
     unet->norm_out = (SdeNorm) {.channels = c,
                                 .groups = config->norm_num_groups,
                                 .eps = (float) config->norm_eps};
@@ -305,7 +307,8 @@ load_weights(SdeUnet *unet, SdeParams *params, GError **error)
 }
 
 SdeUnet *
-sde_unet_new(const SdeUnetConfig *config, SdeWeights *weights, GError **error)
+sde_unet_new(const SdeUnetConfig *config, SdeWeights *weights, SdePrecision precision,
+             GError **error)
 {
     if (!check_config(config, error)) {
         return NULL;
@@ -316,6 +319,7 @@ sde_unet_new(const SdeUnetConfig *config, SdeWeights *weights, GError **error)
     SdeParams params = {weights, dry};
 
     unet->config = *config;
+    unet->precision = precision;
     unet->embedding = sde_embedding_choose(config, find_pointwise(config->act_fn));
     choose_blocks(unet);
     choose_ends(unet);

@@ -17,6 +17,7 @@ typedef struct {
 
 struct _SdeUnet {
     SdeUnetConfig config;
+    SdePrecision precision;
     SdeArena *store; /* all prepared weights */
     SdeEmbedding embedding;
     SdeConv conv_in, conv_out;

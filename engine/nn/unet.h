@@ -6,13 +6,15 @@
 #include "base/tensor.h"
 #include "model/config.h"
 #include "model/weights.h"
+#include "sde.h"
 
 typedef struct _SdeUnet SdeUnet; /* fixed after new; shared by threads */
 
 /* Takes every tensor it needs from `weights` (exact names and shapes; keeps its own
  * prepared copy, so `weights` may go). SDE_ERROR_FORMAT names a missing, extra or
  * misshapen tensor; SDE_ERROR_UNSUPPORTED an option that is not run. */
-SdeUnet *sde_unet_new(const SdeUnetConfig *config, SdeWeights *weights, GError **error);
+SdeUnet *sde_unet_new(const SdeUnetConfig *config, SdeWeights *weights,
+                      SdePrecision precision, GError **error);
 void sde_unet_free(SdeUnet *unet); /* accepts NULL */
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(SdeUnet, sde_unet_free)
 

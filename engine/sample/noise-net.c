@@ -47,7 +47,7 @@ choose_conv(int cin, int cout, int stride, int side)
     const SdeConvShape shape = {
         .cin = cin, .cout = cout, .side = 3, .stride = stride, .pad = 1, .upsample = 1};
 
-    return sde_conv_choose(&shape, side);
+    return sde_conv_choose(&shape, side, SDE_PRECISION_FLOAT);
 }
 
 static char *
@@ -70,7 +70,7 @@ choose_layers(SdeNoiseNet *net, const SdeWeights *weights)
         net->hidden[i] = choose_conv(c, cout, strides[i], side);
         c = cout;
     }
-    net->conv_out = sde_params_choose_linear(c, N_OUTPUTS);
+    net->conv_out = sde_params_choose_linear(c, N_OUTPUTS, SDE_PRECISION_FLOAT);
 }
 
 /* In their order: a missing one is named before what follows fits no more. */

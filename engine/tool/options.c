@@ -11,7 +11,8 @@
 
 /* As GOption fills them in; NULL and the numbers below mean "not given". */
 typedef struct {
-    char *model, *mask, *style, *second_style, *sigma, *sampler, *fill, *size, *seed;
+    char *model, *mask, *style, *second_style, *sigma, *sampler, *fill, *size, *seed,
+        *precision;
     double strength, luminance, color, keep_grain, grain, eta, guidance, keep_colors,
         keep_structure, mix;
     int steps, threads, memory, tile, overlap, max_side, context, grow, feather,
@@ -29,23 +30,24 @@ static const struct {
     const char *name, *arguments, *summary;
     int n_names; /* negative: at least that many */
     bool on_picture, sampled;
+    SdePrecision precision;
 } commands[SDE_N_COMMANDS] = {
     [SDE_COMMAND_DENOISE] = {"denoise", "IN OUT", "remove a photo's noise", 2, true,
-                             false},
+                             false, SDE_DENOISE_PRECISION},
     [SDE_COMMAND_INPAINT] = {"inpaint", "IN MASK OUT",
                              "repaint what is white in MASK from its surroundings", 3,
-                             true, true},
+                             true, true, SDE_INPAINT_PRECISION},
     [SDE_COMMAND_RESTYLE] = {"restyle", "IN OUT", "redraw a picture in another style",
-                             2, true, true},
+                             2, true, true, SDE_RESTYLE_PRECISION},
     [SDE_COMMAND_NOISE] = {"noise", "IN",
                            "say how much noise a photo has, and of which kind", 1,
-                           false, false},
+                           false, false, SDE_DENOISE_PRECISION},
     [SDE_COMMAND_INFO] = {"info", "MODEL", "say what a model is and can do", 1, false,
-                          false},
+                          false, SDE_PRECISION_MIXED},
     [SDE_COMMAND_GOLDEN] = {"golden", "DIR...", "run the golden cases below folders",
-                            -1, false, false},
+                            -1, false, false, SDE_PRECISION_FLOAT},
     [SDE_COMMAND_BENCH] = {"bench", "MODEL", "time one evaluation of a network", 1,
-                           false, false},
+                           false, false, SDE_PRECISION_MIXED},
 };
 
 /* ---- help -------------------------------------------------------------------------
@@ -80,6 +82,10 @@ find_command(const char *name, SdeCommand *command, GError **error)
     return false;
 }
 
+#define PRECISION_HELP                                                               \
+    "float, mixed or bf16: how exactly the network counts, where the processor has " \
+    "bfloat16 (default: bf16 for denoise, else mixed)"
+
 /* ---- tables -----------------------------------------------------------------------
  */
 
@@ -101,6 +107,8 @@ add_run_options(GOptionContext *context, Raw *raw)
          "Side of the tiles in pixels (default: chosen)", "N"},
         {"overlap", 0, 0, G_OPTION_ARG_INT, &raw->overlap,
          "Overlap of the tiles in pixels (default: chosen)", "N"},
+        {"precision", 0, 0, G_OPTION_ARG_STRING, &raw->precision, PRECISION_HELP,
+         "NAME"},
         {"quiet", 'q', 0, G_OPTION_ARG_NONE, &raw->quiet, "Show no progress", NULL},
         G_OPTION_ENTRY_NULL};
 
@@ -250,6 +258,8 @@ add_measure_options(GOptionContext *context, Raw *raw)
          "WxH"},
         {"threads", 0, 0, G_OPTION_ARG_INT, &raw->threads,
          "Processor cores to use (default: all)", "N"},
+        {"precision", 0, 0, G_OPTION_ARG_STRING, &raw->precision, PRECISION_HELP,
+         "NAME"},
         {"reps", 0, 0, G_OPTION_ARG_INT, &raw->reps, "Runs to time (default: 5)", "N"},
         {"json", 0, 0, G_OPTION_ARG_NONE, &raw->json, "Only one line of JSON", NULL},
         G_OPTION_ENTRY_NULL};
@@ -321,26 +331,56 @@ read_sigma(const char *text, double *sigma, GError **error)
     return true;
 }
 
+/* `value` stays where no text is given. */
 static bool
-read_fill(const char *text, SdeFill *fill, GError **error)
+read_name(const char *option, const char *text, const char *const *names, int *value,
+          GError **error)
 {
-    static const char *const names[] = {[SDE_FILL_ORIGINAL] = "original",
-                                        [SDE_FILL_SMOOTH] = "smooth",
-                                        [SDE_FILL_NOISE] = "noise",
-                                        [SDE_FILL_MODEL] = "model"};
-
-    for (int i = 0; text != NULL && i < (int) G_N_ELEMENTS(names); i++) {
+    for (int i = 0; text != NULL && names[i] != NULL; i++) {
         if (strcmp(text, names[i]) == 0) {
-            *fill = (SdeFill) i;
+            *value = i;
             return true;
         }
     }
     if (text == NULL) {
         return true;
     }
+
+    g_autofree char *known = g_strjoinv(", ", (char **) names);
+
     g_set_error(error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE,
-                "--fill is '%s', expected model, smooth, original or noise", text);
+                "--%s is '%s', expected one of %s", option, text, known);
     return false;
+}
+
+static bool
+read_fill(const char *text, SdeFill *fill, GError **error)
+{
+    static const char *const names[] = {[SDE_FILL_ORIGINAL] = "original",
+                                        [SDE_FILL_SMOOTH] = "smooth",
+                                        [SDE_FILL_NOISE] = "noise",
+                                        [SDE_FILL_MODEL] = "model",
+                                        NULL};
+    int value = (int) *fill;
+    const bool ok = read_name("fill", text, names, &value, error);
+
+    *fill = (SdeFill) value;
+    return ok;
+}
+
+static bool
+read_precision(const char *text, SdeCommand command, SdePrecision *precision,
+               GError **error)
+{
+    static const char *const names[] = {[SDE_PRECISION_FLOAT] = "float",
+                                        [SDE_PRECISION_MIXED] = "mixed",
+                                        [SDE_PRECISION_BF16] = "bf16",
+                                        NULL};
+    int value = (int) commands[command].precision;
+    const bool ok = read_name("precision", text, names, &value, error);
+
+    *precision = (SdePrecision) value;
+    return ok;
 }
 
 static bool
@@ -368,6 +408,7 @@ read_measure(const Raw *raw, SdeOptions *options, GError **error)
     options->bench = (SdeBenchParams) {.width = width,
                                        .height = height,
                                        .n_threads = raw->threads,
+                                       .precision = options->precision,
                                        .n_reps = raw->reps,
                                        .json = raw->json};
     return true;
@@ -481,6 +522,8 @@ read_values(Raw *raw, SdeOptions *options, GError **error)
     options->n_threads = raw->threads;
     return check_names(options->command, options->names, error) &&
            check_strength(raw, error) && check_threads(raw, error) &&
+           read_precision(raw->precision, options->command, &options->precision,
+                          error) &&
            read_seed(raw->seed, &options->seed, error) &&
            read_memory(raw, &options->memory_limit, error) &&
            read_measure(raw, options, error) && read_tasks(raw, options, error);
@@ -501,6 +544,7 @@ raw_clear(Raw *raw)
     g_free(raw->fill);
     g_free(raw->size);
     g_free(raw->seed);
+    g_free(raw->precision);
     g_strfreev(raw->names);
 }
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Raw, raw_clear)

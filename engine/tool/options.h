@@ -21,6 +21,7 @@ typedef struct {
     char *model;                /* nullable: the default model */
     char *mask;                 /* nullable */
     char *style, *second_style; /* nullable */
+    SdePrecision precision;
     bool quiet;
     /* else what suits the model counts, not what the params have */
     bool steps_given, guidance_given;

@@ -41,7 +41,9 @@ load_model(const SdeOptions *options, GCancellable *cancellable, GError **error)
     g_autofree char *folder =
         options->model != NULL ? g_strdup(options->model) : find_default_model(error);
 
-    return folder != NULL ? sde_model_load(folder, cancellable, error) : NULL;
+    return folder != NULL
+               ? sde_model_load(folder, options->precision, cancellable, error)
+               : NULL;
 }
 
 /* ---- pictures ---------------------------------------------------------------------
@@ -194,7 +196,8 @@ print_styles(const SdeModel *model, const SdeModelInfo *info)
 static bool
 print_info(const SdeOptions *options, GCancellable *cancellable, GError **error)
 {
-    g_autoptr(SdeModel) model = sde_model_load(options->names[0], cancellable, error);
+    g_autoptr(SdeModel) model =
+        sde_model_load(options->names[0], options->precision, cancellable, error);
     SdeModelInfo info;
     SdeCaps caps;
     size_t bytes;

@@ -9,6 +9,7 @@
 #include <time.h>
 
 #include "base/rng.h"
+#include "kernels/kernels.h"
 #include "model/bundle.h"
 #include "nn/unet.h"
 #include "sde.h"
@@ -20,6 +21,7 @@
 typedef struct {
     double load_ms, min_ms, median_ms, gflop, arena_mb, peak_mb;
     double cpu_ms; /* of all threads, the least: busy machines leave it alone */
+    const char *dtype;
     int width, height, n_threads, n_reps;
 } Result;
 
@@ -112,11 +114,11 @@ print_json(const Result *result)
 {
     printf("{\"ms_min\": %.3f, \"ms_median\": %.3f, \"ms_cpu\": %.3f, \"gflop\": %.2f, "
            "\"rss_mb\": %.0f, "
-           "\"dtype\": \"f32\", \"threads\": %d, \"reps\": %d, \"width\": %d, "
+           "\"dtype\": \"%s\", \"threads\": %d, \"reps\": %d, \"width\": %d, "
            "\"height\": %d, \"ms_load\": %.1f, \"arena_mb\": %.1f}\n",
            result->min_ms, result->median_ms, result->cpu_ms, result->gflop,
-           result->peak_mb, result->n_threads, result->n_reps, result->width,
-           result->height, result->load_ms, result->arena_mb);
+           result->peak_mb, result->dtype, result->n_threads, result->n_reps,
+           result->width, result->height, result->load_ms, result->arena_mb);
 }
 
 static void
@@ -148,6 +150,16 @@ check_params(const SdeBenchParams *params, GError **error)
     return true;
 }
 
+static const char *
+name_dtype(SdePrecision precision)
+{
+    static const char *const names[] = {[SDE_PRECISION_MIXED] = "mixed",
+                                        [SDE_PRECISION_FLOAT] = "f32",
+                                        [SDE_PRECISION_BF16] = "bf16"};
+
+    return sde_kernels_get()->multiply_bf16 == NULL ? "f32" : names[precision];
+}
+
 bool
 sde_bench_run(const char *model_folder, const SdeBenchParams *params, GError **error)
 {
@@ -163,7 +175,7 @@ sde_bench_run(const char *model_folder, const SdeBenchParams *params, GError **e
         return false;
     }
 
-    g_autoptr(SdeUnet) unet = sde_unet_new(&config, weights, error);
+    g_autoptr(SdeUnet) unet = sde_unet_new(&config, weights, params->precision, error);
 
     if (unet == NULL) {
         return false;
@@ -176,6 +188,7 @@ sde_bench_run(const char *model_folder, const SdeBenchParams *params, GError **e
         .height = params->height > 0 ? params->height : side,
         .n_threads = params->n_threads > 0 ? params->n_threads : sde_pool_count_cores(),
         .n_reps = params->n_reps,
+        .dtype = name_dtype(params->precision),
     };
 
     if (!run_network(unet, &config, &result, error)) {

@@ -4,11 +4,14 @@
 #include <glib.h>
 #include <stdbool.h>
 
+#include "sde.h"
+
 typedef struct {
     int width, height; /* of the network's input; 0: the model's own sample_size */
     int n_threads;     /* 0: every core this process may use */
-    int n_reps;        /* timed evaluations, after one that is not */
-    bool json;         /* prints one JSON line, else a table for people */
+    SdePrecision precision;
+    int n_reps; /* timed evaluations, after one that is not */
+    bool json;  /* prints one JSON line, else a table for people */
 } SdeBenchParams;
 
 /* Prints the times of an evaluation on random input to standard output. */

@@ -38,7 +38,8 @@ denoiser_run_init(DenoiserRun *run, SdeGoldenCase *golden, GError **error)
     if (run->bundle == NULL) {
         return false;
     }
-    run->unet = sde_unet_new(&run->bundle->unet, run->bundle->weights, error);
+    run->unet = sde_unet_new(&run->bundle->unet, run->bundle->weights,
+                             SDE_PRECISION_FLOAT, error);
     if (run->unet == NULL) {
         return false;
     }

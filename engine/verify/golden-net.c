@@ -13,7 +13,7 @@ sde_golden_net_init(SdeGoldenNet *net, const char *folder, SdePool *pool,
     if (!sde_bundle_open_unet(folder, &net->config, &weights, error)) {
         return false;
     }
-    net->unet = sde_unet_new(&net->config, weights, error);
+    net->unet = sde_unet_new(&net->config, weights, SDE_PRECISION_FLOAT, error);
     return net->unet != NULL;
 }
 

@@ -108,7 +108,8 @@ check_conv(const ConvCase *c)
 
 /* A side of 0 keeps it direct. */
 static void
-bench_conv(int cin, int cout, int side, int window, int stride, int expected_side)
+bench_conv(int cin, int cout, int side, int window, int stride, int expected_side,
+           SdePrecision precision)
 {
     const SdeConvShape shape = {.cin = cin,
                                 .cout = cout,
@@ -118,18 +119,18 @@ bench_conv(int cin, int cout, int side, int window, int stride, int expected_sid
                                 .upsample = 1};
     g_auto(ConvCase) c;
 
-    make_conv_case(&c, &shape, expected_side, 1, side, side, 0);
+    make_conv_case_as(&c, &shape, expected_side, precision, 1, side, side, 0);
     launch(run_conv_case, &c, 1);
 
     const char *method = c.conv.winograd == 6 ? " F(6x6)"
                          : c.conv.late        ? " F(4x4) late"
                          : c.conv.winograd    ? " F(4x4)"
                                               : "";
-    g_autofree char *name = g_strdup_printf("conv %dx%d/%d %3d to %3d at %3d%s", window,
-                                            window, stride, cin, cout, side, method);
+    g_autofree char *name =
+        g_strdup_printf("conv %dx%d/%d %3d to %3d at %3d%s%s", window, window, stride,
+                        cin, cout, side, method, c.conv.bf16 ? " bf16" : "");
 
-    report(name, run_conv_case, &c, check_conv(&c),
-           c.conv.winograd != 0 ? WINOGRAD_ERROR : DIRECT_ERROR, 0, 0);
+    report(name, run_conv_case, &c, check_conv(&c), get_conv_error(&c.conv), 0, 0);
 }
 
 /* ---- attention ---- */
@@ -158,15 +159,17 @@ check_attention(const AttentionCase *c)
 }
 
 static void
-bench_attention(int side, int heads, int depth)
+bench_attention(int side, int heads, int depth, bool bf16)
 {
-    g_autofree char *name =
-        g_strdup_printf("attention %d heads of %d at %d", heads, depth, side);
+    g_autofree char *name = g_strdup_printf("attention %d heads of %d at %d%s", heads,
+                                            depth, side, bf16 ? " bf16" : "");
     g_auto(AttentionCase) c;
 
     make_attention_case(&c, 1, side, side, heads, depth);
+    c.bf16 = bf16;
     launch(run_attention_case, &c, 1);
-    report(name, run_attention_case, &c, check_attention(&c), ATTENTION_ERROR, 0, 0);
+    report(name, run_attention_case, &c, check_attention(&c),
+           bf16 ? BF16_ATTENTION_ERROR : ATTENTION_ERROR, 0, 0);
 }
 
 /* ---- norm ---- */
@@ -241,27 +244,38 @@ bench_resample(int channels, int side)
 
 /* ---- levels ---- */
 
+static void
+bench_products(SdePrecision precision)
+{
+    const bool bf16 = precision != SDE_PRECISION_FLOAT;
+
+    bench_conv(64, 64, 128, 3, 1, 128, precision);
+    bench_conv(128, 128, 64, 3, 1, 64, precision);
+    bench_conv(192, 192, 32, 3, 1, 32, precision);
+    bench_conv(256, 256, 64, 3, 1, 64, precision);
+    bench_conv(256, 256, 16, 3, 1, 16, precision);
+    bench_conv(256, 256, 8, 3, 1, 8, precision);
+    bench_conv(64, 64, 64, 3, 1, 0, precision);
+    bench_conv(256, 256, 4, 3, 1, 4, precision);
+    bench_conv(64, 64, 128, 3, 2, 128, precision);
+    bench_conv(3, 64, 128, 3, 1, 128, precision);
+    bench_conv(64, 12, 128, 3, 1, 128, precision);
+    bench_conv(128, 64, 128, 1, 1, 128, precision);
+    bench_conv(256, 768, 16, 1, 1, 16, precision);
+    bench_attention(16, 8, 32, bf16);
+    bench_attention(16, 1, 256, bf16);
+    bench_attention(16, 32, 8, bf16);
+    bench_attention(32, 8, 32, bf16);
+}
+
 static int
 bench_level(void)
 {
     printf("kernels: %s\n%-42s %8s\n", sde_kernels_get()->name, "", "error");
-    bench_conv(64, 64, 128, 3, 1, 128);
-    bench_conv(128, 128, 64, 3, 1, 64);
-    bench_conv(192, 192, 32, 3, 1, 32);
-    bench_conv(256, 256, 64, 3, 1, 64);
-    bench_conv(256, 256, 16, 3, 1, 16);
-    bench_conv(256, 256, 8, 3, 1, 8);
-    bench_conv(64, 64, 64, 3, 1, 0);
-    bench_conv(256, 256, 4, 3, 1, 4);
-    bench_conv(64, 64, 128, 3, 2, 128);
-    bench_conv(3, 64, 128, 3, 1, 128);
-    bench_conv(64, 12, 128, 3, 1, 128);
-    bench_conv(128, 64, 128, 1, 1, 128);
-    bench_conv(256, 768, 16, 1, 1, 16);
-    bench_attention(16, 8, 32);
-    bench_attention(16, 1, 256);
-    bench_attention(16, 32, 8);
-    bench_attention(32, 8, 32);
+    bench_products(SDE_PRECISION_FLOAT);
+    if (sde_kernels_get()->multiply_bf16 != NULL) {
+        bench_products(SDE_PRECISION_BF16);
+    }
     bench_norm(64, 128);
     bench_resample(64, 128);
     return all_right ? EXIT_SUCCESS : EXIT_FAILURE;
@@ -271,7 +285,8 @@ bench_level(void)
 static int
 bench_all_levels(char *program)
 {
-    static const char *const levels[] = {"neon", "avx512", "avx2", "baseline"};
+    static const char *const levels[] = {"neon", "avx512_bf16", "avx512", "avx2",
+                                         "baseline"};
     bool right = true;
 
     for (size_t i = 0; i < G_N_ELEMENTS(levels); i++) {

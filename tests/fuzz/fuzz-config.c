@@ -42,7 +42,8 @@ check_network(const SdeUnetConfig *config)
 {
     g_autoptr(SdeWeights) weights = open_small_weights();
     g_autoptr(GError) error = NULL;
-    g_autoptr(SdeUnet) unet = sde_unet_new(config, weights, &error);
+    g_autoptr(SdeUnet) unet =
+        sde_unet_new(config, weights, SDE_PRECISION_FLOAT, &error);
 
     g_assert_null(unet);
     g_assert_nonnull(error);

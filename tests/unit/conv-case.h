@@ -8,9 +8,12 @@
 
 /* Direct sums round like any float sum of this length; Winograd's transforms amplify
  * rounding (engine/kernels/variants/transform.c), measured 1e-6 to 2e-6 with tiles of
- * 4 × 4, 3e-6 to 5e-6 with tiles of 6 × 6. */
-#define DIRECT_ERROR   2e-6
-#define WINOGRAD_ERROR 1e-5
+ * 4 × 4, 3e-6 to 5e-6 with tiles of 6 × 6. bfloat16 has 8 bits: measured 2.4e-3 and
+ * 1.1e-2. */
+#define DIRECT_ERROR        2e-6
+#define WINOGRAD_ERROR      1e-5
+#define BF16_DIRECT_ERROR   4e-3
+#define BF16_WINOGRAD_ERROR 2e-2
 
 typedef struct {
     SdeConv conv;
@@ -40,10 +43,10 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(ConvCase, clear_conv_case)
 
 /* x2 takes `split` of the input channels. */
 static inline void
-make_conv_case(ConvCase *c, const SdeConvShape *shape, int expected_side, int n, int h,
-               int w, int split)
+make_conv_case_as(ConvCase *c, const SdeConvShape *shape, int expected_side,
+                  SdePrecision precision, int n, int h, int w, int split)
 {
-    const SdeConv conv = sde_conv_choose(shape, expected_side);
+    const SdeConv conv = sde_conv_choose(shape, expected_side, precision);
     const size_t n_weights =
         (size_t) shape->cout * shape->cin * shape->side * shape->side;
     const int out_h = (h * shape->upsample + shape->stride - 1) / shape->stride;
@@ -68,6 +71,22 @@ make_conv_case(ConvCase *c, const SdeConvShape *shape, int expected_side, int n,
     c->has_residual = true;
     c->scale = 0.5f;
     sde_conv_prepare(&c->conv, c->weights, c->bias, shape->cout, 0);
+}
+
+static inline void
+make_conv_case(ConvCase *c, const SdeConvShape *shape, int expected_side, int n, int h,
+               int w, int split)
+{
+    make_conv_case_as(c, shape, expected_side, SDE_PRECISION_FLOAT, n, h, w, split);
+}
+
+static inline double
+get_conv_error(const SdeConv *conv)
+{
+    if (conv->bf16) {
+        return conv->winograd ? BF16_WINOGRAD_ERROR : BF16_DIRECT_ERROR;
+    }
+    return conv->winograd ? WINOGRAD_ERROR : DIRECT_ERROR;
 }
 
 static inline void

@@ -17,7 +17,7 @@ check_case(AttentionCase *c)
     }
     launch_with_all_threads(run_attention_case, c, &c->y);
     g_assert_cmpfloat(relative_rms(c->y.data, want, sde_tensor_count(&c->y)), <=,
-                      ATTENTION_ERROR);
+                      c->bf16 ? BF16_ATTENTION_ERROR : ATTENTION_ERROR);
 }
 
 static void
@@ -32,6 +32,24 @@ test_attention_agrees_with_double_over_random_shapes(void)
                             g_rand_int_range(rand, 1, 14),
                             g_rand_int_range(rand, 1, 14), g_rand_int_range(rand, 1, 5),
                             g_rand_int_range(rand, 1, 34));
+        check_case(&c);
+    }
+}
+
+/* Odd widths are left as they are. */
+static void
+test_bf16_agrees_with_double_over_random_shapes(void)
+{
+    g_autoptr(GRand) rand = g_rand_new_with_seed(5);
+
+    for (int i = 0; i < 30; i++) {
+        g_auto(AttentionCase) c;
+
+        make_attention_case(&c, g_rand_int_range(rand, 1, 3),
+                            g_rand_int_range(rand, 1, 14),
+                            g_rand_int_range(rand, 1, 14), g_rand_int_range(rand, 1, 5),
+                            g_rand_int_range(rand, 1, 34));
+        c.bf16 = true;
         check_case(&c);
     }
 }
@@ -72,6 +90,8 @@ main(int argc, char **argv)
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/attention/agrees_with_double_over_random_shapes",
                     test_attention_agrees_with_double_over_random_shapes);
+    g_test_add_func("/attention/bf16_agrees_with_double_over_random_shapes",
+                    test_bf16_agrees_with_double_over_random_shapes);
     g_test_add_func("/attention/agrees_with_double_over_several_key_blocks",
                     test_attention_agrees_with_double_over_several_key_blocks);
     g_test_add_func("/attention/large_scores_do_not_overflow",

@@ -40,7 +40,7 @@ check_case(ConvCase *c)
         check_sums(&c->y);
     }
     g_assert_cmpfloat(relative_rms(c->y.data, want, sde_tensor_count(&c->y)), <=,
-                      c->conv.winograd ? WINOGRAD_ERROR : DIRECT_ERROR);
+                      get_conv_error(&c->conv));
 }
 
 /* ---- tests ---- */
@@ -92,6 +92,60 @@ test_winograd_agrees_with_double_over_random_shapes(void)
         g_assert_cmpint(c.conv.late, ==, expected_side == 16);
         check_case(&c);
     }
+}
+
+/* Over shapes that bfloat16 takes, at levels that have it. */
+static void
+test_bf16_agrees_with_double_over_random_shapes(void)
+{
+    g_autoptr(GRand) rand = g_rand_new_with_seed(3);
+
+    if (sde_kernels_get()->multiply_bf16 == NULL) {
+        g_test_skip("no bfloat16 at this level");
+        return;
+    }
+    for (int i = 0; i < N_SHAPES; i++) {
+        const int side = g_rand_boolean(rand) ? 3 : 1;
+        const int expected_side = 8 << i % 4;
+        const SdeConvShape shape = {
+            .cin = 16 * g_rand_int_range(rand, 2, 6),
+            .cout = g_rand_int_range(rand, 32, 100),
+            .side = side,
+            .stride = side == 3 ? g_rand_int_range(rand, 1, 3) : 1,
+            .pad = side == 3 ? 1 : 0,
+            .upsample = 1,
+        };
+        const bool winograd = side == 3 && shape.stride == 1 && expected_side > 8;
+        const int split = side == 1 ? g_rand_int_range(rand, 0, shape.cin) : 0;
+        g_auto(ConvCase) c;
+
+        make_conv_case_as(&c, &shape, expected_side, SDE_PRECISION_BF16,
+                          g_rand_int_range(rand, 1, 4), g_rand_int_range(rand, 1, 22),
+                          g_rand_int_range(rand, 1, 22), split);
+        g_assert_cmpint(c.conv.winograd, ==, winograd ? 4 : 0);
+        g_assert_cmpint(c.conv.bf16, ==, !winograd || expected_side > 16);
+        check_case(&c);
+    }
+}
+
+static void
+test_mixed_leaves_winograd_and_the_ends_exact(void)
+{
+    const SdeConvShape window = {
+        .cin = 64, .cout = 64, .side = 3, .stride = 1, .pad = 1, .upsample = 1};
+    const SdeConvShape linear = {
+        .cin = 64, .cout = 64, .side = 1, .stride = 1, .upsample = 1};
+    const SdeConvShape last = {
+        .cin = 64, .cout = 12, .side = 3, .stride = 1, .pad = 1, .upsample = 1};
+    const bool has_bf16 = sde_kernels_get()->multiply_bf16 != NULL;
+
+    g_assert_false(sde_conv_choose(&window, 64, SDE_PRECISION_MIXED).bf16);
+    g_assert_cmpint(sde_conv_choose(&linear, 64, SDE_PRECISION_MIXED).bf16, ==,
+                    has_bf16);
+    g_assert_cmpint(sde_conv_choose(&window, 64, SDE_PRECISION_BF16).bf16, ==,
+                    has_bf16);
+    g_assert_false(sde_conv_choose(&last, 64, SDE_PRECISION_BF16).bf16);
+    g_assert_false(sde_conv_choose(&linear, 64, SDE_PRECISION_FLOAT).bf16);
 }
 
 /* Enough tiles that blocks keep their transforms to themselves, and enough channels
@@ -248,16 +302,16 @@ test_the_method_follows_the_map(void)
     SdeConvShape shape = {
         .cin = 64, .cout = 64, .side = 3, .stride = 1, .pad = 1, .upsample = 1};
 
-    g_assert_cmpint(sde_conv_choose(&shape, 64).winograd, ==, 6);
-    g_assert_cmpint(sde_conv_choose(&shape, 32).winograd, ==, 4);
-    g_assert_false(sde_conv_choose(&shape, 32).late);
-    g_assert_cmpint(sde_conv_choose(&shape, 8).winograd, ==, 4);
-    g_assert_true(sde_conv_choose(&shape, 8).late);
-    g_assert_cmpint(sde_conv_choose(&shape, 4).winograd, ==, 0);
+    g_assert_cmpint(sde_conv_choose(&shape, 64, SDE_PRECISION_FLOAT).winograd, ==, 6);
+    g_assert_cmpint(sde_conv_choose(&shape, 32, SDE_PRECISION_FLOAT).winograd, ==, 4);
+    g_assert_false(sde_conv_choose(&shape, 32, SDE_PRECISION_FLOAT).late);
+    g_assert_cmpint(sde_conv_choose(&shape, 8, SDE_PRECISION_FLOAT).winograd, ==, 4);
+    g_assert_true(sde_conv_choose(&shape, 8, SDE_PRECISION_FLOAT).late);
+    g_assert_cmpint(sde_conv_choose(&shape, 4, SDE_PRECISION_FLOAT).winograd, ==, 0);
     shape.cin = shape.cout = 512; /* their weights outweigh a map of 32 × 32 */
-    g_assert_true(sde_conv_choose(&shape, 32).late);
-    g_assert_false(sde_conv_choose(&shape, 64).late);
-    g_assert_cmpint(sde_conv_choose(&shape, 64).winograd, ==, 4);
+    g_assert_true(sde_conv_choose(&shape, 32, SDE_PRECISION_FLOAT).late);
+    g_assert_false(sde_conv_choose(&shape, 64, SDE_PRECISION_FLOAT).late);
+    g_assert_cmpint(sde_conv_choose(&shape, 64, SDE_PRECISION_FLOAT).winograd, ==, 4);
 }
 
 static void
@@ -266,10 +320,10 @@ test_strides_and_odd_channels_stay_direct(void)
     SdeConvShape shape = {
         .cin = 64, .cout = 64, .side = 3, .stride = 2, .pad = 1, .upsample = 1};
 
-    g_assert_cmpint(sde_conv_choose(&shape, 64).winograd, ==, 0);
+    g_assert_cmpint(sde_conv_choose(&shape, 64, SDE_PRECISION_FLOAT).winograd, ==, 0);
     shape.stride = 1;
     shape.cin = 24;
-    g_assert_cmpint(sde_conv_choose(&shape, 64).winograd, ==, 0);
+    g_assert_cmpint(sde_conv_choose(&shape, 64, SDE_PRECISION_FLOAT).winograd, ==, 0);
 }
 
 static void
@@ -314,6 +368,10 @@ main(int argc, char **argv)
                     test_direct_agrees_with_double_over_random_shapes);
     g_test_add_func("/conv/winograd_agrees_with_double_over_random_shapes",
                     test_winograd_agrees_with_double_over_random_shapes);
+    g_test_add_func("/conv/bf16_agrees_with_double_over_random_shapes",
+                    test_bf16_agrees_with_double_over_random_shapes);
+    g_test_add_func("/conv/mixed_leaves_winograd_and_the_ends_exact",
+                    test_mixed_leaves_winograd_and_the_ends_exact);
     g_test_add_func("/conv/winograd_agrees_with_double_on_a_large_map",
                     test_winograd_agrees_with_double_on_a_large_map);
     g_test_add_func("/conv/winograd_agrees_with_double_over_many_channels",

@@ -47,8 +47,8 @@ fixture_load(Fixture *fixture, const TinyUnet *tiny, SdePool *pool)
     tiny_unet_write(tiny, fixture->folder);
     fixture->bundle = sde_bundle_load(fixture->folder, &error);
     g_assert_no_error(error);
-    fixture->unet =
-        sde_unet_new(&fixture->bundle->unet, fixture->bundle->weights, &error);
+    fixture->unet = sde_unet_new(&fixture->bundle->unet, fixture->bundle->weights,
+                                 SDE_PRECISION_FLOAT, &error);
     g_assert_no_error(error);
     fixture->schedule = sde_schedule_new(&fixture->bundle->scheduler, &error);
     g_assert_no_error(error);

@@ -48,7 +48,7 @@ set_up(Fixture *fixture, const void *data)
 
     fixture->folder = temp_folder_new();
     tiny_model_write(fixture->folder);
-    fixture->model = sde_model_load(fixture->folder, NULL, &error);
+    fixture->model = sde_model_load(fixture->folder, SDE_PRECISION_FLOAT, NULL, &error);
     g_assert_no_error(error);
     for (int i = 0; i < 3 * N; i++) {
         fixture->pixels[i] = 0.5f + 0.4f * sinf(0.01f * (float) (i % (7 * WIDTH)));
@@ -156,7 +156,7 @@ test_a_folder_without_a_model_is_refused(Fixture *fixture, const void *data)
 {
     g_autoptr(GError) error = NULL;
 
-    g_assert_null(sde_model_load("/nowhere/at/all", NULL, &error));
+    g_assert_null(sde_model_load("/nowhere/at/all", SDE_PRECISION_FLOAT, NULL, &error));
     g_assert_nonnull(error);
     g_assert_nonnull(strstr(error->message, "/nowhere/at/all"));
 }
@@ -168,7 +168,8 @@ test_loading_can_be_cancelled(Fixture *fixture, const void *data)
     g_autoptr(GError) error = NULL;
 
     g_cancellable_cancel(cancellable);
-    g_assert_null(sde_model_load(fixture->folder, cancellable, &error));
+    g_assert_null(
+        sde_model_load(fixture->folder, SDE_PRECISION_FLOAT, cancellable, &error));
     g_assert_error(error, G_IO_ERROR, G_IO_ERROR_CANCELLED);
 }
 

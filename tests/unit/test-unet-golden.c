@@ -154,7 +154,8 @@ run_case(Case *c, const char *golden, int n_threads)
     sde_bundle_open_unet(model, &config, &weights, &error);
     g_assert_no_error(error);
 
-    g_autoptr(SdeUnet) unet = sde_unet_new(&config, weights, &error);
+    g_autoptr(SdeUnet) unet =
+        sde_unet_new(&config, weights, SDE_PRECISION_FLOAT, &error);
 
     g_assert_no_error(error);
 

@@ -30,7 +30,7 @@ set_up(Fixture *f, const void *unused)
     tiny_model_write(f->folder);
     sde_bundle_open_unet(f->folder, &f->config, &f->weights, &error);
     g_assert_no_error(error);
-    f->unet = sde_unet_new(&f->config, f->weights, &error);
+    f->unet = sde_unet_new(&f->config, f->weights, SDE_PRECISION_FLOAT, &error);
     g_assert_no_error(error);
 }
 
@@ -442,7 +442,7 @@ assert_config_refused(Fixture *f, const SdeUnetConfig *config, int code,
 
     sde_bundle_open_unet(f->folder, &unchanged, &weights, &error);
     g_assert_no_error(error);
-    g_assert_null(sde_unet_new(config, weights, &error));
+    g_assert_null(sde_unet_new(config, weights, SDE_PRECISION_FLOAT, &error));
     g_assert_error(error, SDE_ERROR, code);
     g_assert_nonnull(strstr(error->message, word));
 }

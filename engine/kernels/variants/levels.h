@@ -6,6 +6,11 @@
 
 void LEVEL(multiply)(const SdePanelInput *input, const float *weights, float *out,
                      size_t stride);
+#if defined(__AVX512BF16__)
+void LEVEL(multiply_bf16)(const SdeBf16Input *input, const SdeBf16 *weights, float *out,
+                          size_t stride);
+void LEVEL(to_bf16)(const float *x, int n, SdeBf16 *y);
+#endif
 void LEVEL(write_tile)(const float *tile, int n_rows, int n_cols,
                        const SdeEpilogue *epilogue, float *out, size_t stride);
 void LEVEL(winograd4_weights)(const float *windows, int cin, int row, float *u,
@@ -24,4 +29,4 @@ void LEVEL(scale_shift)(const float *x, size_t pixels, int channels, const float
                         const float *shift, SdePointwise f, float *y, size_t y_stride);
 void LEVEL(channel_sums)(const float *x, size_t pixels, int channels, double *sums,
                          double *squares);
-float LEVEL(softmax_block)(float *scores, int n, float *max, float *sum);
+float LEVEL(softmax_block)(float *scores, int n, float scale, float *max, float *sum);

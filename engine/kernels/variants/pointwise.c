@@ -140,13 +140,13 @@ LEVEL(channel_sums)(const float *x, size_t pixels, int channels, double *sums,
 }
 
 float
-LEVEL(softmax_block)(float *scores, int n, float *max, float *sum)
+LEVEL(softmax_block)(float *scores, int n, float scale, float *max, float *sum)
 {
     Vec top = vec_splat(*max), total = {0};
     float highest = *max, added = 0.0f;
 
     for (int c = 0; c < n; c += WIDTH) {
-        const Vec s = vec_load(scores + c);
+        const Vec s = vec_load(scores + c) * scale;
 
         for (int i = 0; i < WIDTH; i++) {
             top[i] = s[i] > top[i] ? s[i] : top[i];
@@ -156,7 +156,7 @@ LEVEL(softmax_block)(float *scores, int n, float *max, float *sum)
         highest = top[i] > highest ? top[i] : highest;
     }
     for (int c = 0; c < n; c += WIDTH) {
-        const Vec e = vec_exp(vec_load(scores + c) - highest);
+        const Vec e = vec_exp(vec_load(scores + c) * scale - highest);
 
         vec_store(scores + c, e);
         total += e;

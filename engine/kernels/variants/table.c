@@ -11,6 +11,10 @@ const SdeKernels JOIN(sde_kernels_, SDE_VARIANT) = {
     .rows = ROWS,
     .panel = PANEL,
     .multiply = LEVEL(multiply),
+#if defined(__AVX512BF16__)
+    .multiply_bf16 = LEVEL(multiply_bf16),
+    .to_bf16 = LEVEL(to_bf16),
+#endif
     .write_tile = LEVEL(write_tile),
     .winograd4 = {4, LEVEL(winograd4_weights), LEVEL(winograd4_input),
                   LEVEL(winograd4_output)},

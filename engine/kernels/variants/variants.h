@@ -12,4 +12,5 @@ extern const SdeKernels sde_kernels_baseline;
 #if defined(SDE_HAS_X86_VARIANTS)
 extern const SdeKernels sde_kernels_avx2;
 extern const SdeKernels sde_kernels_avx512;
+extern const SdeKernels sde_kernels_avx512_bf16;
 #endif
