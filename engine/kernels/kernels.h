@@ -96,10 +96,13 @@ typedef struct {
     void (*multiply)(const SdePanelInput *input, const float *weights, float *out,
                      size_t stride);
     /* The same over bfloat16, summed in float: weights[depth / 2][panel][2], two of the
-     * inner dimension side by side. NULL, as is to_bf16: not at this level. */
+     * inner dimension side by side. NULL, as are the two below: not at this level. */
     void (*multiply_bf16)(const SdeBf16Input *input, const SdeBf16 *weights, float *out,
                           size_t stride);
     void (*to_bf16)(const float *x, int n, SdeBf16 *y);
+    /* winograd4.input(), rounded. */
+    void (*winograd4_input_bf16)(const float *const *pixels, int channels, SdeBf16 *v,
+                                 size_t step);
     /* Writes tile[n_rows][panel]'s first n_cols to rows `stride` floats apart. */
     void (*write_tile)(const float *tile, int n_rows, int n_cols,
                        const SdeEpilogue *epilogue, float *out, size_t stride);

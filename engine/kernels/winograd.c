@@ -143,9 +143,8 @@ typedef struct {
     size_t v_row, v_matrix, u_matrix; /* strides in floats */
     float *v; /* all tiles, or a block per thread: matrices × tiles × cin; with bfloat16
                * each float holds two */
-    float *exact; /* per thread with bfloat16: V of a tile, before it is rounded */
-    float *m;     /* per thread: panels of a group × matrices × block_tiles × panel */
-    float *u;     /* per thread where weights come late: a row of matrices */
+    float *m; /* per thread: panels of a group × matrices × block_tiles × panel */
+    float *u; /* per thread where weights come late: a row of matrices */
 } Winograd;
 
 /* Some tiles, and where V of the first of them is. */
@@ -193,25 +192,19 @@ list_window(const Winograd *w, Tile tile, const float **pixels)
 }
 
 static void
-transform_tiles(const Winograd *w, int first, int count, int thread, float *v)
+transform_tiles(const Winograd *w, int first, int count, float *v)
 {
     const int cin = w->job->conv->shape.cin;
-    const size_t exact_step = (size_t) cin + PADDING;
 
     for (int t = 0; t < count; t++, v += w->v_row) {
         const float *pixels[SDE_MAX_WINDOW];
-        float *exact = w->exact + (size_t) thread * w->n_matrices * exact_step;
 
         list_window(w, find_tile(w, first + t), pixels);
-        if (!w->job->conv->bf16) {
+        if (w->job->conv->bf16) {
+            w->job->kernels->winograd4_input_bf16(pixels, cin, (SdeBf16 *) (void *) v,
+                                                  2 * w->v_matrix);
+        } else {
             w->kernels->input(pixels, cin, v, w->v_matrix);
-            continue;
-        }
-        w->kernels->input(pixels, cin, exact, exact_step);
-        for (int i = 0; i < w->n_matrices; i++) {
-            w->job->kernels->to_bf16(
-                exact + (size_t) i * exact_step, cin,
-                (SdeBf16 *) (void *) (v + (size_t) i * w->v_matrix));
         }
     }
 }
@@ -374,7 +367,7 @@ run_whole_block(size_t index, int thread, void *data)
     Block block = find_block(w, index);
 
     block.v += (size_t) thread * w->n_matrices * w->v_matrix;
-    transform_tiles(w, block.first, block.count, thread, block.v);
+    transform_tiles(w, block.first, block.count, block.v);
     for (int group = 0; group < (int) w->n_groups; group++) {
         run_group(w, &block, group, thread);
     }
@@ -386,7 +379,7 @@ run_transform(size_t index, int thread, void *data)
     const Winograd *w = data;
     const int first = (int) index * TRANSFORM_TILES;
 
-    transform_tiles(w, first, MIN(TRANSFORM_TILES, w->tiles - first), thread,
+    transform_tiles(w, first, MIN(TRANSFORM_TILES, w->tiles - first),
                     w->v + (size_t) first * w->v_row);
 }
 
@@ -456,10 +449,6 @@ alloc_scratch(SdeCompute *compute, Winograd *w)
                            (w->v_first ? 1 : n_threads) * w->n_matrices * w->v_matrix);
     w->m = sde_arena_alloc(compute->arena, n_threads * w->group_panels * w->n_matrices *
                                                w->block_tiles * panel);
-    if (w->job->conv->bf16) {
-        w->exact = sde_arena_alloc(compute->arena,
-                                   n_threads * w->n_matrices * (cin + PADDING));
-    }
     if (w->job->conv->late) {
         w->u_matrix = cin * panel + PADDING;
         w->u = sde_arena_alloc(compute->arena,

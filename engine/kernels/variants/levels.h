@@ -10,6 +10,8 @@ void LEVEL(multiply)(const SdePanelInput *input, const float *weights, float *ou
 void LEVEL(multiply_bf16)(const SdeBf16Input *input, const SdeBf16 *weights, float *out,
                           size_t stride);
 void LEVEL(to_bf16)(const float *x, int n, SdeBf16 *y);
+void LEVEL(winograd4_input_bf16)(const float *const *pixels, int channels, SdeBf16 *v,
+                                 size_t step);
 #endif
 void LEVEL(write_tile)(const float *tile, int n_rows, int n_cols,
                        const SdeEpilogue *epilogue, float *out, size_t stride);

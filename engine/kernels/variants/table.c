@@ -14,6 +14,7 @@ const SdeKernels JOIN(sde_kernels_, SDE_VARIANT) = {
 #if defined(__AVX512BF16__)
     .multiply_bf16 = LEVEL(multiply_bf16),
     .to_bf16 = LEVEL(to_bf16),
+    .winograd4_input_bf16 = LEVEL(winograd4_input_bf16),
 #endif
     .write_tile = LEVEL(write_tile),
     .winograd4 = {4, LEVEL(winograd4_weights), LEVEL(winograd4_input),

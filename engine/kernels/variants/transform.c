@@ -6,6 +6,9 @@
  * against the usual 0, ±1, ±2 they halve the rounding error at the same cost (Barabasz
  * et al. 2018 study such choices). For 6×6 the usual 1/2, 1, 2 are as good as any.
  * SPDX-License-Identifier: GPL-3.0-or-later */
+#if defined(__AVX512BF16__)
+#include <immintrin.h>
+#endif
 #include <stdbool.h>
 
 #include "kernels/variants/levels.h"
@@ -155,9 +158,24 @@ transform_weights(int side, const Pair *pairs, float first, const float *windows
     }
 }
 
+/* A vector of V at `at`, counted in floats or in bfloat16. */
 static inline __attribute__((always_inline)) void
-transform_input(int side, Line line, const float *const *pixels, int channels, float *v,
-                size_t step)
+store_input(void *v, size_t at, Vec x, bool bf16)
+{
+#if defined(__AVX512BF16__)
+    if (bf16) {
+        const __m256bh rounded = _mm512_cvtneps_pbh((__m512) x);
+
+        memcpy((SdeBf16 *) v + at, &rounded, sizeof rounded);
+        return;
+    }
+#endif
+    vec_store((float *) v + at, x);
+}
+
+static inline __attribute__((always_inline)) void
+transform_input(int side, Line line, const float *const *pixels, int channels,
+                bool bf16, void *v, size_t step)
 {
     const int n = side + 2;
 
@@ -180,7 +198,7 @@ transform_input(int side, Line line, const float *const *pixels, int channels, f
             }
             line(d, out);
             for (int j = 0; j < n; j++) {
-                vec_store(v + (size_t) (i * n + j) * step + c, out[j]);
+                store_input(v, (size_t) (i * n + j) * step + (size_t) c, out[j], bf16);
             }
         }
     }
@@ -288,8 +306,17 @@ LEVEL(winograd4_weights)(const float *windows, int cin, int row, float *u, size_
 void
 LEVEL(winograd4_input)(const float *const *pixels, int channels, float *v, size_t step)
 {
-    transform_input(4, input4, pixels, channels, v, step);
+    transform_input(4, input4, pixels, channels, false, v, step);
 }
+
+#if defined(__AVX512BF16__)
+void
+LEVEL(winograd4_input_bf16)(const float *const *pixels, int channels, SdeBf16 *v,
+                            size_t step)
+{
+    transform_input(4, input4, pixels, channels, true, v, step);
+}
+#endif
 
 void
 LEVEL(winograd4_output)(const float *m, size_t step, const SdeEpilogue *epilogue,
@@ -307,7 +334,7 @@ LEVEL(winograd6_weights)(const float *windows, int cin, int row, float *u, size_
 void
 LEVEL(winograd6_input)(const float *const *pixels, int channels, float *v, size_t step)
 {
-    transform_input(6, input6, pixels, channels, v, step);
+    transform_input(6, input6, pixels, channels, false, v, step);
 }
 
 void
