@@ -18,20 +18,16 @@
 #include "task/noise-level.h"
 #include "task/restyle.h"
 
-#define MAX_SIDE      262144 /* pixels; a layer in GIMP has at most twice as many */
-#define MAX_STEPS     1000
-#define MAX_RESAMPLE  100
-#define MAX_PASSES    16
-#define MAX_DISTANCE  4096 /* pixels: grow, feather, context, overlap */
-#define MAX_THREADS   256
-#define MAX_GUIDANCE  100.0
-#define CLOCK_SECONDS 0.3 /* an estimate of the time left needs this much of a past */
-/* Known pixels that are clean from the first step on need few (models/HISTORY.md);
- * projected ones as many as DiffPIR (2023) takes. */
-#define LEVEL_MAP_INPAINT_STEPS 9
-#define INPAINT_STEPS           20
-#define RESTYLE_STEPS           8   /* 12 look the same (models/HISTORY.md) */
-#define RESTYLE_GUIDANCE        4.0 /* less: styles look alike; more: colours fade */
+#define MAX_SIDE         262144 /* pixels; a layer in GIMP has at most twice as many */
+#define MAX_STEPS        1000
+#define MAX_RESAMPLE     100
+#define MAX_PASSES       16
+#define MAX_DISTANCE     4096 /* pixels: grow, feather, context, overlap */
+#define MAX_THREADS      256
+#define MAX_GUIDANCE     100.0
+#define CLOCK_SECONDS    0.3 /* an estimate of the time left needs this much of a past */
+#define RESTYLE_STEPS    8   /* 12 look the same (models/HISTORY.md) */
+#define RESTYLE_GUIDANCE 4.0 /* less: styles look alike; more: colours fade */
 
 struct _SdeModel {
     gatomicrefcount n_refs;
@@ -197,11 +193,27 @@ sde_model_get_info(const SdeModel *model, SdeModelInfo *info)
         .size_multiple = model->probe->size_multiple,
         .n_styles = model->n_styles,
         .default_style = model->default_style,
-        .inpaint_steps =
-            model->bundle->level_map ? LEVEL_MAP_INPAINT_STEPS : INPAINT_STEPS,
         .restyle_steps = RESTYLE_STEPS,
         .restyle_guidance = model->bundle->none_class >= 0 ? RESTYLE_GUIDANCE : 1.0,
     };
+}
+
+void
+sde_model_set_quality(const SdeModel *model, SdeQuality quality,
+                      SdeInpaintParams *params)
+{
+    /* Known pixels that are clean from the first step on need few steps
+     * (models/HISTORY.md); where they are projected, as in DiffPIR (2023), it takes
+     * more, and walking again and again fits the fill to them. */
+    static const int steps[] = {5, 9, 25};
+    static const int ordinary_steps[] = {20, 50, 100}, resample[] = {1, 3, 5};
+    const bool level_map = model != NULL && model->bundle->level_map;
+
+    g_return_if_fail(model != NULL && params != NULL);
+    g_return_if_fail(quality <= SDE_QUALITY_BEST);
+
+    params->sampling.n_steps = (level_map ? steps : ordinary_steps)[quality];
+    params->n_resample = level_map ? 1 : resample[quality];
 }
 
 const char *

@@ -39,8 +39,7 @@ typedef enum {
 } SdeCaps;
 
 /* Of a network's convolutions and attention. Where the CPU has no bfloat16 instructions
- * all three are float32. How far results are from float32's, with the default model, is
- * in models/HISTORY.md. */
+ * all three are float32. tests/bench/HISTORY.md says how far apart results are. */
 typedef enum {
     SDE_PRECISION_FLOAT, /* float32: 1e-5 of the largest value */
     SDE_PRECISION_MIXED, /* bfloat16 but for 3×3 convolutions of stride 1 */
@@ -74,7 +73,7 @@ typedef struct {
     int n_styles;      /* class labels without the "none" class; 0: none */
     int default_style; /* -1: none */
     /* n_steps and guidance that suit this kind of model */
-    int inpaint_steps, restyle_steps;
+    int restyle_steps;
     double restyle_guidance;
 } SdeModelInfo;
 void sde_model_get_info(const SdeModel *model, SdeModelInfo *info);
@@ -173,6 +172,14 @@ typedef struct {
      .fill = SDE_FILL_MODEL,                \
      .n_resample = 1,                       \
      .grain = 1}
+
+/* How much work a fill is worth. Sets n_steps and n_resample: for a model with level
+ * maps 5, 9 or 25 steps; for an ordinary one RePaint's T, r and j (Lugmayr et al.
+ * 2022), n_steps, n_resample and a twenty-fifth of n_steps: 20 and 1, 50 and 3, or 100
+ * and 5. */
+typedef enum { SDE_QUALITY_FAST, SDE_QUALITY_BETTER, SDE_QUALITY_BEST } SdeQuality;
+void sde_model_set_quality(const SdeModel *model, SdeQuality quality,
+                           SdeInpaintParams *params);
 
 #define SDE_NOISE_GRID 8 /* cells of a picture on a side, at most */
 

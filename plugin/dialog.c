@@ -14,6 +14,7 @@
 /* Up to here a whole number is easier to set with a slider. */
 #define LARGEST_SLIDER 256
 #define PREVIEW_SIDE   352 /* pixels */
+#define LABEL_CHARS    45  /* of a line below it */
 /* Pixels, beside a preview: sliders keep their labels. */
 #define ARGUMENTS_WIDTH 340
 
@@ -230,6 +231,8 @@ add_preview(GimpProcedureDialog *dialog, const SdeProcedure *description,
                                                         GIMP_DRAWABLE(source->layer));
     arrange_preview(widget);
     label = gimp_procedure_dialog_get_label(dialog, "preview-label", "", FALSE, FALSE);
+    gtk_label_set_line_wrap(GTK_LABEL(label), TRUE); /* errors are sentences */
+    gtk_label_set_max_width_chars(GTK_LABEL(label), LABEL_CHARS);
     return sde_preview_new(description, source, config, GIMP_PREVIEW(widget),
                            GTK_LABEL(label));
 }

@@ -5,13 +5,20 @@
 #include "intl.h"
 #include "procedure.h"
 
-static const char *const main_arguments[] = {"strength",     "steps", "seed",
-                                             "fill",         "grow",  "feather",
-                                             "match-colors", "grain", NULL};
+static const char *const main_arguments[] = {"strength",     "quality", "seed",
+                                             "fill",         "grow",    "feather",
+                                             "match-colors", "grain",   NULL};
 static const char *const further_arguments[] = {
-    "mask-mode", "context",      "sampler", "eta",   "resample", "max-side",
-    "tile-size", "tile-overlap", "source",  "model", "threads",  "memory",
-    NULL};
+    "mask-mode", "context",      "steps",  "resample", "sampler", "eta",    "max-side",
+    "tile-size", "tile-overlap", "source", "model",    "threads", "memory", NULL};
+
+static GimpChoice *
+new_quality_choice(void)
+{
+    return gimp_choice_new_with_values("fast", SDE_QUALITY_FAST, _("Fast"), NULL,
+                                       "better", SDE_QUALITY_BETTER, _("Better"), NULL,
+                                       "best", SDE_QUALITY_BEST, _("Best"), NULL, NULL);
+}
 
 static void
 add_mask_arguments(GimpProcedure *procedure)
@@ -47,6 +54,10 @@ add_arguments(GimpProcedure *procedure)
                                _("1 forgets what is in the area; smaller values keep "
                                  "more and more of it"));
     gimp_procedure_add_choice_argument(
+        procedure, "quality", _("_Quality"),
+        _("How much work goes into the new area; models without level maps gain most"),
+        new_quality_choice(), "better", G_PARAM_READWRITE);
+    gimp_procedure_add_choice_argument(
         procedure, "fill", _("_Begin with"),
         _("What the area holds before noise is added; matters where the strength is "
           "below 1"),
@@ -70,8 +81,9 @@ add_arguments(GimpProcedure *procedure)
                           0, 8192, 0);
     sde_arguments_add_int(procedure, "resample", _("Resampl_ing"),
                           _("How often each step is repeated to fit the surroundings "
-                            "(RePaint); only for models without level maps"),
-                          1, 20, 1);
+                            "(RePaint); only for models without level maps; 0: as the "
+                            "quality says"),
+                          0, 20, 0);
     sde_arguments_add_tiles(procedure);
 }
 
@@ -85,6 +97,7 @@ read_arguments(GimpProcedureConfig *config, SdeJob *job)
     sde_arguments_read_sampling(config, &params->sampling);
     g_object_get(config, "max-side", &params->sampling.max_side, NULL);
     params->fill = (SdeFill) gimp_procedure_config_get_choice_id(config, "fill");
+    job->quality = (SdeQuality) gimp_procedure_config_get_choice_id(config, "quality");
     job->mask_mode =
         (SdeMaskMode) gimp_procedure_config_get_choice_id(config, "mask-mode");
     g_object_get(config, "grow", &params->grow, "feather", &params->feather, "context",
@@ -104,15 +117,18 @@ get_context(const SdeJob *job)
 static bool
 compute(SdeJob *job, SdeModel *model, GError **error)
 {
-    SdeSampling *sampling = &job->params.inpaint.sampling;
-    SdeModelInfo info;
+    SdeInpaintParams *params = &job->params.inpaint;
+    const int n_steps = params->sampling.n_steps, n_resample = params->n_resample;
 
-    sde_model_get_info(model, &info);
-    if (sampling->n_steps == 0) {
-        sampling->n_steps = info.inpaint_steps;
+    sde_model_set_quality(model, job->quality, params);
+    if (n_steps > 0) {
+        params->sampling.n_steps = n_steps;
     }
-    return sde_inpaint(model, &job->source, &job->mask, &job->params.inpaint, &job->run,
-                       &job->result, error);
+    if (n_resample > 0) {
+        params->n_resample = n_resample;
+    }
+    return sde_inpaint(model, &job->source, &job->mask, params, &job->run, &job->result,
+                       error);
 }
 
 static char *

@@ -27,6 +27,15 @@ sde_pixels_clear(SdePixels *pixels)
     g_clear_pointer(&pixels->alpha, g_free);
 }
 
+void
+sde_pixels_set_memory_error(const SdePixels *pixels, GError **error)
+{
+    g_set_error(error, GIMP_PLUG_IN_ERROR, 0,
+                _("There is not enough memory for %d × %d pixels: select a smaller "
+                  "area."),
+                pixels->area.width, pixels->area.height);
+}
+
 static bool
 allocate(SdePixels *pixels, bool with_mask, bool with_alpha, GError **error)
 {
@@ -39,10 +48,7 @@ allocate(SdePixels *pixels, bool with_mask, bool with_alpha, GError **error)
 
     if (pixels->rgb == NULL || pixels->result == NULL ||
         (with_mask && pixels->mask == NULL) || (with_alpha && pixels->alpha == NULL)) {
-        g_set_error(error, GIMP_PLUG_IN_ERROR, 0,
-                    _("There is not enough memory for %d × %d pixels: select a smaller "
-                      "area."),
-                    pixels->area.width, pixels->area.height);
+        sde_pixels_set_memory_error(pixels, error);
         return false;
     }
     return true;

@@ -7,6 +7,7 @@
 
 #include "arguments.h"
 #include "intl.h"
+#include "message.h"
 #include "models.h"
 #include "pixels.h"
 
@@ -162,6 +163,15 @@ tell_noise(SdePreview *preview)
     gtk_label_set_text(preview->label, text);
 }
 
+/* Takes the error. */
+static void
+tell_error(const SdePreview *preview, GError **error)
+{
+    sde_message_explain(error);
+    gtk_label_set_text(preview->label, (*error)->message);
+    g_clear_error(error);
+}
+
 static void start(SdePreview *preview);
 
 static gboolean
@@ -175,8 +185,7 @@ finish(void *data)
         g_clear_error(&preview->error);
         start(preview);
     } else if (preview->error != NULL) {
-        gtk_label_set_text(preview->label, preview->error->message);
-        g_clear_error(&preview->error);
+        tell_error(preview, &preview->error);
     } else {
         tell_noise(preview);
         draw(preview);
@@ -209,7 +218,12 @@ read_pixels(SdePreview *preview, GError **error)
         return false;
     }
     preview->levels =
-        g_new0(float, (size_t) pixels->area.width *(size_t) pixels->area.height);
+        g_try_new0(float, (size_t) pixels->area.width *(size_t) pixels->area.height);
+    if (preview->levels == NULL) {
+        sde_pixels_set_memory_error(pixels, error);
+        forget_pixels(preview);
+        return false;
+    }
     return true;
 }
 
@@ -250,12 +264,12 @@ prepare(SdePreview *preview, GError **error)
 static void
 start(SdePreview *preview)
 {
-    g_autoptr(GError) error = NULL;
+    GError *error = NULL;
 
     preview->is_stale = false;
     g_cancellable_reset(preview->changed);
     if (!prepare(preview, &error)) {
-        gtk_label_set_text(preview->label, error->message);
+        tell_error(preview, &error);
         return;
     }
     if (find_shown(preview)) {

@@ -32,6 +32,7 @@ typedef struct {
     SdeMask mask;          /* levels NULL: the whole picture */
     SdeMaskMode mask_mode; /* how the mask was read */
     SdeNoise noise;        /* denoise: given or estimated, for people */
+    SdeQuality quality;    /* inpaint */
 } SdeJob;
 
 typedef struct {

@@ -12,7 +12,7 @@
 /* As GOption fills them in; NULL and the numbers below mean "not given". */
 typedef struct {
     char *model, *mask, *style, *second_style, *sigma, *sampler, *fill, *size, *seed,
-        *precision;
+        *precision, *quality;
     double strength, luminance, color, keep_grain, grain, eta, guidance, keep_colors,
         keep_structure, mix;
     int steps, threads, memory, tile, overlap, max_side, context, grow, feather,
@@ -173,6 +173,10 @@ add_inpaint_options(GOptionContext *context, Raw *raw)
         {"grow", 0, 0, G_OPTION_ARG_INT, &raw->grow, "Grow the mask by N pixels", "N"},
         {"feather", 0, 0, G_OPTION_ARG_INT, &raw->feather,
          "Let the mask fall off over N pixels", "N"},
+        {"quality", 0, 0, G_OPTION_ARG_STRING, &raw->quality,
+         "Work that goes into it: fast, better (default) or best; chooses --steps and "
+         "--resample",
+         "NAME"},
         {"resample", 0, 0, G_OPTION_ARG_INT, &raw->resample,
          "Walk each stretch N times (RePaint; ordinary models only)", "N"},
         {"match-colors", 0, 0, G_OPTION_ARG_NONE, &raw->match_colors,
@@ -384,6 +388,20 @@ read_precision(const char *text, SdeCommand command, SdePrecision *precision,
 }
 
 static bool
+read_quality(const char *text, SdeQuality *quality, GError **error)
+{
+    static const char *const names[] = {[SDE_QUALITY_FAST] = "fast",
+                                        [SDE_QUALITY_BETTER] = "better",
+                                        [SDE_QUALITY_BEST] = "best",
+                                        NULL};
+    int value = SDE_QUALITY_BETTER;
+    const bool ok = read_name("quality", text, names, &value, error);
+
+    *quality = (SdeQuality) value;
+    return ok;
+}
+
+static bool
 read_seed(const char *text, uint64_t *seed, GError **error)
 {
     return text == NULL ||
@@ -518,12 +536,14 @@ read_values(Raw *raw, SdeOptions *options, GError **error)
     options->names = g_steal_pointer(&raw->names);
     options->quiet = raw->quiet;
     options->steps_given = raw->steps != NOT_GIVEN;
+    options->resample_given = raw->resample != NOT_GIVEN;
     options->guidance_given = is_given(raw->guidance);
     options->n_threads = raw->threads;
     return check_names(options->command, options->names, error) &&
            check_strength(raw, error) && check_threads(raw, error) &&
            read_precision(raw->precision, options->command, &options->precision,
                           error) &&
+           read_quality(raw->quality, &options->quality, error) &&
            read_seed(raw->seed, &options->seed, error) &&
            read_memory(raw, &options->memory_limit, error) &&
            read_measure(raw, options, error) && read_tasks(raw, options, error);
@@ -545,6 +565,7 @@ raw_clear(Raw *raw)
     g_free(raw->size);
     g_free(raw->seed);
     g_free(raw->precision);
+    g_free(raw->quality);
     g_strfreev(raw->names);
 }
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Raw, raw_clear)
@@ -581,7 +602,7 @@ parse_command(SdeCommand command, int argc, char **argv, GError **error)
                        .mix = 0.5,
                        .passes = 1,
                        .views = 1,
-                       .resample = 1,
+                       .resample = NOT_GIVEN,
                        .reps = 5};
 
     options->command = command;

@@ -22,9 +22,10 @@ typedef struct {
     char *mask;                 /* nullable */
     char *style, *second_style; /* nullable */
     SdePrecision precision;
+    SdeQuality quality; /* of inpainting */
     bool quiet;
     /* else what suits the model counts, not what the params have */
-    bool steps_given, guidance_given;
+    bool steps_given, resample_given, guidance_given;
     uint64_t seed;
     int n_threads;
     size_t memory_limit;

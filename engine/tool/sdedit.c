@@ -130,8 +130,13 @@ job_compute(Job *job, const SdeOptions *options, GError **error)
     SdeModelInfo info;
 
     sde_model_get_info(job->model, &info);
-    if (!options->steps_given) {
-        inpaint.sampling.n_steps = info.inpaint_steps;
+    sde_model_set_quality(job->model, options->quality, &inpaint);
+    if (options->resample_given) {
+        inpaint.n_resample = options->inpaint.n_resample;
+    }
+    if (options->steps_given) {
+        inpaint.sampling.n_steps = options->inpaint.sampling.n_steps;
+    } else {
         restyle.sampling.n_steps = info.restyle_steps;
     }
     if (!options->guidance_given) {

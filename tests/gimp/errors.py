@@ -191,7 +191,7 @@ def numbers_out_of_range_do_not_run_as_given():
     for name, absurd in (
         ("steps", -1), ("steps", 100000), ("strength", 7.5), ("strength", -1.0),
         ("seed", -2), ("grow", -1), ("feather", 99999), ("context", -4), ("eta", 2.0),
-        ("threads", -1), ("memory", -5), ("tile-size", -8), ("resample", 0)):
+        ("threads", -1), ("memory", -5), ("tile-size", -8), ("resample", -1)):
         spec = procedure.find_argument(name)
         assert not spec.minimum <= absurd <= spec.maximum, name
 

@@ -534,6 +534,22 @@ test_one_model_serves_several_threads(Fixture *fixture, const void *data)
                     fixture->result_pixels, sizeof(fixture->result_pixels));
 }
 
+/* More steps for more quality; level maps need no resampling. */
+static void
+test_quality_chooses_the_steps(Fixture *fixture, const void *data)
+{
+    SdeInpaintParams params = SDE_INPAINT_PARAMS_INIT;
+    int before = 0;
+
+    for (int quality = SDE_QUALITY_FAST; quality <= SDE_QUALITY_BEST; quality++) {
+        params.n_resample = 7;
+        sde_model_set_quality(fixture->model, (SdeQuality) quality, &params);
+        g_assert_cmpint(params.sampling.n_steps, >, before);
+        g_assert_cmpint(params.n_resample, ==, 1);
+        before = params.sampling.n_steps;
+    }
+}
+
 #define ADD(name, func) g_test_add("/sde/" name, Fixture, NULL, set_up, func, tear_down)
 
 int
@@ -560,6 +576,7 @@ main(int argc, char **argv)
     ADD("seeds", test_seeds_make_a_difference);
     ADD("progress", test_progress_only_grows_and_ends_at_1);
     ADD("cancel", test_cancel_leaves_the_result_untouched);
+    ADD("quality", test_quality_chooses_the_steps);
     ADD("shared", test_one_model_serves_several_threads);
     return g_test_run();
 }
