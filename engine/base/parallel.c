@@ -1,10 +1,12 @@
 /* Parallel-for over fixed blocks.
  *
- * One job at a time: the caller posts it, idle workers wake and join, and everybody
- * takes the next block number from an atomic counter until there is none. The caller
- * waits only for workers that joined, so one that wakes late costs nothing. All other
- * state is guarded by one mutex, which also makes a block's writes visible to the
- * caller. SPDX-License-Identifier: GPL-3.0-or-later */
+ * One job at a time: the caller posts it, idle workers join, and everybody takes the
+ * next block number from an atomic counter until there is none. The caller waits only
+ * for workers that joined, so one that comes late costs nothing. Jobs of a network
+ * follow each other within microseconds, and to wake a sleeping thread takes tens of
+ * them: who waits looks for a short while whether it is over, and only then sleeps. A
+ * mutex guards all state, and makes a block's writes visible to the caller.
+ * SPDX-License-Identifier: GPL-3.0-or-later */
 #include "base/parallel.h"
 
 #include <pthread.h>
@@ -12,6 +14,7 @@
 #include <stdatomic.h>
 
 #define MAX_THREADS 256
+#define N_LOOKS     2000 /* before sleeping: some 40 µs */
 
 typedef struct {
     SdeBlockFunc func;
@@ -35,8 +38,9 @@ struct _SdePool {
     pthread_cond_t posted;   /* a job is there, or the pool closes */
     pthread_cond_t finished; /* the last joined worker left the job */
     Job *job;                /* NULL: nothing to join */
-    size_t n_posted;         /* jobs so far: a worker joins each at most once */
-    int n_joined;            /* workers inside the job */
+    /* Changed under the mutex, but looked at without. */
+    atomic_size_t n_posted; /* jobs so far: a worker joins each at most once */
+    atomic_int n_joined;    /* workers inside the job */
     bool closing;
 };
 
@@ -53,6 +57,41 @@ run_blocks(Job *job, int thread)
     }
 }
 
+static void
+pause_briefly(void)
+{
+#if defined(__x86_64__)
+    __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    __asm__ volatile("yield");
+#endif
+}
+
+static void
+await_job(SdePool *pool, size_t n_seen)
+{
+    for (int i = 0; i < N_LOOKS && atomic_load(&pool->n_posted) == n_seen; i++) {
+        pause_briefly();
+    }
+    pthread_mutex_lock(&pool->mutex);
+    while (!pool->closing && (pool->job == NULL || pool->n_posted == n_seen)) {
+        pthread_cond_wait(&pool->posted, &pool->mutex);
+    }
+}
+
+static void
+await_workers(SdePool *pool)
+{
+    for (int i = 0; i < N_LOOKS && atomic_load(&pool->n_joined) > 0; i++) {
+        pause_briefly();
+    }
+    pthread_mutex_lock(&pool->mutex);
+    while (pool->n_joined > 0) {
+        pthread_cond_wait(&pool->finished, &pool->mutex);
+    }
+    pthread_mutex_unlock(&pool->mutex);
+}
+
 static void *
 worker_main(void *data)
 {
@@ -60,11 +99,8 @@ worker_main(void *data)
     SdePool *pool = worker->pool;
     size_t n_seen = 0;
 
-    pthread_mutex_lock(&pool->mutex);
     for (;;) {
-        while (!pool->closing && (pool->job == NULL || pool->n_posted == n_seen)) {
-            pthread_cond_wait(&pool->posted, &pool->mutex);
-        }
+        await_job(pool, n_seen);
         if (pool->closing) {
             break;
         }
@@ -79,6 +115,7 @@ worker_main(void *data)
         if (--pool->n_joined == 0) {
             pthread_cond_signal(&pool->finished);
         }
+        pthread_mutex_unlock(&pool->mutex);
     }
     pthread_mutex_unlock(&pool->mutex);
     return NULL;
@@ -171,10 +208,8 @@ close_job(SdePool *pool)
 {
     pthread_mutex_lock(&pool->mutex);
     pool->job = NULL;
-    while (pool->n_joined > 0) {
-        pthread_cond_wait(&pool->finished, &pool->mutex);
-    }
     pthread_mutex_unlock(&pool->mutex);
+    await_workers(pool);
 }
 
 void
