@@ -55,7 +55,8 @@ add_arguments(GimpProcedure *procedure)
                                  "more and more of it"));
     gimp_procedure_add_choice_argument(
         procedure, "quality", _("_Quality"),
-        _("How much work goes into the new area; models without level maps gain most"),
+        _("How much work goes into the new area: the default model gains little, "
+          "other models gain more"),
         new_quality_choice(), "better", G_PARAM_READWRITE);
     gimp_procedure_add_choice_argument(
         procedure, "fill", _("_Begin with"),
