@@ -18,16 +18,17 @@
 #include "task/noise-level.h"
 #include "task/restyle.h"
 
-#define MAX_SIDE         262144 /* pixels; a layer in GIMP has at most twice as many */
-#define MAX_STEPS        1000
-#define MAX_RESAMPLE     100
-#define MAX_PASSES       16
-#define MAX_DISTANCE     4096 /* pixels: grow, feather, context, overlap */
-#define MAX_THREADS      256
-#define MAX_GUIDANCE     100.0
-#define CLOCK_SECONDS    0.3 /* an estimate of the time left needs this much of a past */
-#define RESTYLE_STEPS    8   /* 12 look the same (models/HISTORY.md) */
-#define RESTYLE_GUIDANCE 4.0 /* less: styles look alike; more: colours fade */
+#define MAX_SIDE          262144 /* pixels; a layer in GIMP has at most twice as many */
+#define MAX_STEPS         1000
+#define MAX_RESAMPLE      100
+#define MAX_PASSES        16
+#define MAX_DISTANCE      4096 /* pixels: grow, feather, context, overlap */
+#define MAX_THREADS       256
+#define MAX_GUIDANCE      100.0
+#define CLOCK_SECONDS     0.3 /* an estimate of the time left needs this much of a past */
+#define ORDINARY_RESAMPLE 3
+#define RESTYLE_STEPS     8   /* 12 look the same (models/HISTORY.md) */
+#define RESTYLE_GUIDANCE  4.0 /* less: styles look alike; more: colours fade */
 
 struct _SdeModel {
     gatomicrefcount n_refs;
@@ -202,18 +203,17 @@ void
 sde_model_set_quality(const SdeModel *model, SdeQuality quality,
                       SdeInpaintParams *params)
 {
-    /* Known pixels that are clean from the first step on need few steps
-     * (models/HISTORY.md); where they are projected, as in DiffPIR (2023), it takes
-     * more, and walking again and again fits the fill to them. */
-    static const int steps[] = {5, 9, 25};
-    static const int ordinary_steps[] = {20, 50, 100}, resample[] = {1, 3, 5};
+    /* Known pixels that are clean from the first step on need few steps; where they are
+     * projected, as in DiffPIR (2023), walking again fits the fill to them, and more
+     * steps bring texture (models/HISTORY.md has both). */
+    static const int steps[] = {5, 9, 25}, ordinary_steps[] = {10, 20, 50};
     const bool level_map = model != NULL && model->bundle->level_map;
 
     g_return_if_fail(model != NULL && params != NULL);
     g_return_if_fail(quality <= SDE_QUALITY_BEST);
 
     params->sampling.n_steps = (level_map ? steps : ordinary_steps)[quality];
-    params->n_resample = level_map ? 1 : resample[quality];
+    params->n_resample = level_map ? 1 : ORDINARY_RESAMPLE;
 }
 
 const char *

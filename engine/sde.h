@@ -174,9 +174,8 @@ typedef struct {
      .grain = 1}
 
 /* How much work a fill is worth. Sets n_steps and n_resample: for a model with level
- * maps 5, 9 or 25 steps; for an ordinary one RePaint's T, r and j (Lugmayr et al.
- * 2022), n_steps, n_resample and a twenty-fifth of n_steps: 20 and 1, 50 and 3, or 100
- * and 5. */
+ * maps to 5, 9 or 25 and 1; for an ordinary one, where they are RePaint's T and r
+ * (Lugmayr et al. 2022; j is n_steps / 25, at least 1), to 10, 20 or 50 and 3. */
 typedef enum { SDE_QUALITY_FAST, SDE_QUALITY_BETTER, SDE_QUALITY_BEST } SdeQuality;
 void sde_model_set_quality(const SdeModel *model, SdeQuality quality,
                            SdeInpaintParams *params);
