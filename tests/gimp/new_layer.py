@@ -280,6 +280,16 @@ def model_is_found_by_name_and_by_path():
 
 
 @case
+def quality_chooses_steps_where_none_are_given():
+    image, layer = new_image()
+    select(image, 20, 20, 30, 30)
+    for values, steps in ((dict(quality="fast"), 5), (dict(quality="best"), 25),
+                          (dict(quality="best", steps=2), 2)):
+        result, _ = run("inpaint", image, [layer], seed=8, **values)
+        assert result.get_name() == f"Inpaint (seed 8, {steps} steps)", result.get_name()
+
+
+@case
 def scripts_leave_the_users_last_values_alone():
     image, layer = new_image()
     select(image, 20, 20, 30, 30)
