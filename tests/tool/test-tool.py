@@ -155,6 +155,7 @@ def test_bfloat16_is_as_good_as_float_to_60_dB():
         usual = paint(command, *options)
         error = sum((a - b) ** 2 for a, b in zip(exact, usual)) / len(exact) / 65535 ** 2
         assert error < 1e-6, "%s: %.1f dB" % (command, -10 * math.log10(error))
+        assert usual == paint(command, *options, "--threads", "1"), command
     os.unlink(path("out.png"))
 
 
