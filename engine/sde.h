@@ -42,7 +42,7 @@ typedef enum {
  * all three are float32. tests/bench/HISTORY.md says how far apart results are. */
 typedef enum {
     SDE_PRECISION_FLOAT, /* float32: 1e-5 of the largest value */
-    SDE_PRECISION_MIXED, /* bfloat16 but for 3×3 convolutions of stride 1 */
+    SDE_PRECISION_MIXED, /* bfloat16 but for convolutions by Winograd's method */
     SDE_PRECISION_BF16,  /* bfloat16, all but small maps and the ends of the network */
 } SdePrecision;
 /* The fastest that is as good as float32 to 60 dB. Walks of many steps amplify

@@ -374,6 +374,10 @@ test_null_arguments_are_the_callers_fault(Fixture *fixture, const void *data)
                     &fixture->result, NULL);
         return;
     }
+    if (g_getenv("MESON_EXE_WRAPPER") != NULL) {
+        g_test_skip("a program of another CPU cannot start itself");
+        return;
+    }
     g_test_trap_subprocess(NULL, 0, G_TEST_SUBPROCESS_DEFAULT);
     g_test_trap_assert_failed();
     g_test_trap_assert_stderr("*mask != NULL*");
