@@ -159,7 +159,8 @@ typedef struct {
     int blocks_per_sample, panel_groups;
     bool cold;          /* weights come from memory */
     const float **rows; /* per thread: n_segments × BLOCK_PIXELS */
-    SdeBf16 *rounded;   /* per thread: BLOCK_PIXELS × rounded_stride; bf16 only */
+    bool rounds_first;  /* all rows, as several blocks multiply each; bf16 only */
+    SdeBf16 *rounded;   /* per thread, or all: blocks of pixels × rounded_stride */
     size_t rounded_stride;
     float *tiles; /* per thread: BLOCK_PIXELS × panel */
 } Direct;
@@ -215,20 +216,18 @@ fetch_rows(const Direct *direct, int count, const float *const *rows)
 }
 
 /* The rows of a block, their segments joined. */
-static SdeBf16Input
+static void
 round_rows(const Direct *direct, int count, const float *const *rows, SdeBf16 *to)
 {
     const size_t stride = direct->rounded_stride;
-    int depth = 0;
 
     for (int s = 0; s < direct->n_segments; s++) {
         for (int i = 0; i < count; i++) {
             direct->job.kernels->to_bf16(rows[s * count + i], direct->depths[s],
-                                         to + (size_t) i * stride + depth);
+                                         to + (size_t) i * stride);
         }
-        depth += direct->depths[s];
+        to += direct->depths[s];
     }
-    return (SdeBf16Input) {to, stride, count, depth, NULL};
 }
 
 /* Even shares: share i of `total` cut into `n` is [i * total / n, (i + 1) * total / n).
@@ -239,35 +238,78 @@ share(int total, int n, int i)
     return (int) ((gint64) total * i / n);
 }
 
+/* Some pixels of one sample. */
+typedef struct {
+    int n, first, count;
+} Pixels;
+
+static Pixels
+find_pixels(const Direct *direct, size_t pixel_block)
+{
+    const int n_blocks = direct->blocks_per_sample;
+    const int i = (int) (pixel_block % (size_t) n_blocks);
+    const int first = share(direct->pixels, n_blocks, i);
+
+    return (Pixels) {(int) (pixel_block / (size_t) n_blocks), first,
+                     share(direct->pixels, n_blocks, i + 1) - first};
+}
+
+static SdeBf16 *
+find_rounded(const Direct *direct, size_t pixel_block, int thread)
+{
+    const size_t i = direct->rounds_first ? pixel_block : (size_t) thread;
+
+    return direct->rounded + i * BLOCK_PIXELS * direct->rounded_stride;
+}
+
+/* Lists the rows of a block, and rounds them where that is wanted. */
+static const float **
+gather_rows(const Direct *direct, size_t pixel_block, int thread)
+{
+    const Pixels pixels = find_pixels(direct, pixel_block);
+    const float **rows =
+        direct->rows + (size_t) thread * direct->n_segments * BLOCK_PIXELS;
+
+    list_rows(direct, pixels.n, pixels.first, pixels.count, rows);
+    if (direct->job.conv->shape.side == 1) {
+        fetch_rows(direct, pixels.count, rows);
+    }
+    if (direct->job.conv->bf16) {
+        round_rows(direct, pixels.count, rows,
+                   find_rounded(direct, pixel_block, thread));
+    }
+    return rows;
+}
+
+static void
+run_rounding(size_t pixel_block, int thread, void *data)
+{
+    gather_rows(data, pixel_block, thread);
+}
+
 static void
 run_block(size_t block, int thread, void *data)
 {
     const Direct *direct = data;
     const SdeConvJob *job = &direct->job;
+    const SdeConvShape *s = &job->conv->shape;
     const SdeKernels *kernels = job->kernels;
     const int group = (int) (block % (size_t) direct->panel_groups);
     const size_t pixel_block = block / (size_t) direct->panel_groups;
-    const int n = (int) (pixel_block / (size_t) direct->blocks_per_sample);
-    const int i = (int) (pixel_block % (size_t) direct->blocks_per_sample);
-    const int first = share(direct->pixels, direct->blocks_per_sample, i);
-    const int count = share(direct->pixels, direct->blocks_per_sample, i + 1) - first;
+    const Pixels pixels = find_pixels(direct, pixel_block);
     const float **rows =
-        direct->rows + (size_t) thread * direct->n_segments * BLOCK_PIXELS;
+        direct->rounds_first ? NULL : gather_rows(direct, pixel_block, thread);
     float *tile = direct->tiles + (size_t) thread * BLOCK_PIXELS * kernels->panel;
     const size_t panel_size = sde_conv_count_weights(job->conv) / job->n_panels;
-    SdePanelInput input = {rows, direct->depths, count, direct->n_segments, NULL};
-    SdeBf16Input rounded = {0};
+    SdePanelInput input = {rows, direct->depths, pixels.count, direct->n_segments,
+                           NULL};
+    SdeBf16Input rounded = {NULL, direct->rounded_stride, pixels.count,
+                            s->cin * s->side * s->side, NULL};
     const int last_panel = share(job->n_panels, direct->panel_groups, group + 1);
-    const size_t pixel = (size_t) n * direct->pixels + first;
+    const size_t pixel = (size_t) pixels.n * direct->pixels + pixels.first;
 
-    list_rows(direct, n, first, count, rows);
-    if (job->conv->shape.side == 1) {
-        fetch_rows(direct, count, rows);
-    }
     if (job->conv->bf16) {
-        rounded = round_rows(direct, count, rows,
-                             direct->rounded + (size_t) thread * BLOCK_PIXELS *
-                                                   direct->rounded_stride);
+        rounded.rows = find_rounded(direct, pixel_block, thread);
     }
     for (int p = share(job->n_panels, direct->panel_groups, group); p < last_panel;
          p++) {
@@ -284,11 +326,11 @@ run_block(size_t block, int thread, void *data)
         sde_conv_clear_sums(job, pixel_block, p);
 
         const SdeEpilogue epilogue =
-            sde_conv_find_epilogue(job, pixel_block, p, n, pixel);
+            sde_conv_find_epilogue(job, pixel_block, p, pixels.n, pixel);
 
-        kernels->write_tile(tile, count, sde_conv_count_channels(job, p), &epilogue,
-                            job->y->data + sde_conv_find_output(job, p, pixel),
-                            (size_t) job->y->c);
+        kernels->write_tile(
+            tile, pixels.count, sde_conv_count_channels(job, p), &epilogue,
+            job->y->data + sde_conv_find_output(job, p, pixel), (size_t) job->y->c);
     }
 }
 
@@ -320,14 +362,18 @@ run_direct(SdeCompute *compute, SdeConvJob *job)
                                                        BLOCK_PIXELS * sizeof(float *));
     if (job->conv->bf16) {
         direct.rounded_stride = (size_t) s->cin * s->side * s->side + ROUNDED_PADDING;
+        direct.rounds_first = direct.panel_groups > 1;
         direct.rounded = sde_compute_alloc_bytes(
-            compute, (size_t) compute->n_threads * BLOCK_PIXELS *
-                         direct.rounded_stride * sizeof(SdeBf16));
+            compute, (size_t) (direct.rounds_first ? n_blocks : compute->n_threads) *
+                         BLOCK_PIXELS * direct.rounded_stride * sizeof(SdeBf16));
     }
     direct.tiles =
         sde_arena_alloc(compute->arena, (size_t) compute->n_threads * BLOCK_PIXELS *
                                             job->kernels->panel);
     if (!sde_compute_is_dry(compute)) {
+        if (direct.rounds_first) {
+            sde_compute_for(compute, (size_t) n_blocks, run_rounding, &direct);
+        }
         sde_compute_for(compute, (size_t) n_blocks * direct.panel_groups, run_block,
                         &direct);
         sde_conv_add_sums(job, (size_t) n_blocks);
