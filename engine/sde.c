@@ -207,10 +207,11 @@ sde_model_set_quality(const SdeModel *model, SdeQuality quality,
      * projected, as in DiffPIR (2023), walking again fits the fill to them, and more
      * steps bring texture (models/HISTORY.md has both). */
     static const int steps[] = {5, 9, 25}, ordinary_steps[] = {10, 20, 50};
-    const bool level_map = model != NULL && model->bundle->level_map;
 
     g_return_if_fail(model != NULL && params != NULL);
     g_return_if_fail(quality <= SDE_QUALITY_BEST);
+
+    const bool level_map = model->bundle->level_map;
 
     params->sampling.n_steps = (level_map ? steps : ordinary_steps)[quality];
     params->n_resample = level_map ? 1 : ORDINARY_RESAMPLE;

@@ -41,8 +41,8 @@ INTRODUCTIONS = {
     ),
     "camera": (
         "Simulated camera noise: Poisson and read noise in linear light, Bayer mosaic, "
-        "white balance, colour matrix, tone curve, JPEG 80–95, or 95–99 from the full-frame camera "
-        "(`models/scoreboard/camera.py`); the model was trained on another simulation. "
+        "white balance, colour matrix, tone curve, JPEG 80–95, or 95–99 from the "
+        "full-frame camera (`models/scoreboard/camera.py`); the model was trained on another simulation. "
         "Cells are PSNR in dB / SSIM / perceptual distance, and how many photos came out "
         "worse than they went in. Nobody tells sdedit the noise level where it says "
         "“estimated”; all others are told the true mean level of each photo. " + SEARCHED

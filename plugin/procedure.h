@@ -51,8 +51,8 @@ typedef struct {
     void (*read_arguments)(GimpProcedureConfig *config, SdeJob *job);
     /* How many pixels around the region the engine should see, beyond the usual. */
     int (*get_context)(const SdeJob *job);
-    /* Runs in the worker thread. */
     SdePrecision precision; /* that the model is loaded with */
+    /* Runs in the worker thread. */
     bool (*compute)(SdeJob *job, SdeModel *model, GError **error);
     char *(*name_layer)(const SdeJob *job);
 } SdeProcedure;

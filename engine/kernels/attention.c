@@ -39,10 +39,10 @@ typedef struct {
     const float *keys, *values; /* of its head */
     int queries;
     const float *q[QUERIES], *score_rows[QUERIES];
-    SdeBf16 *rounded_q, *rounded_scores; /* the same rows with bfloat16 */
-    float *scores; /* rows SCORE_STRIDE apart, which are rounded in place */
-    float *tile;   /* queries × panel */
-    float *result; /* queries × whole panels of the depth */
+    SdeBf16 *rounded_q; /* the same rows with bfloat16 */
+    float *scores;      /* rows SCORE_STRIDE apart, which are rounded in place */
+    float *tile;        /* queries × panel */
+    float *result;      /* queries × whole panels of the depth */
     float max[QUERIES], sum[QUERIES], factor[QUERIES];
 } Partial;
 
@@ -73,19 +73,6 @@ count_head_values(const Attention *a)
 
 /* ---- panels of keys and values ---- */
 
-static inline void
-put(const Attention *a, float *panel, int k, int column, float x)
-{
-    const int width = a->kernels->panel;
-
-    if (a->bf16) {
-        ((SdeBf16 *) (void *) panel)[(k / 2 * width + column) * 2 + k % 2] =
-            sde_round_bf16(x);
-    } else {
-        panel[k * width + column] = x;
-    }
-}
-
 /* Keys and values after the last token are zeros. */
 static void
 pack_keys(const Attention *a, const float *k, size_t stride, int n, float *to)
@@ -93,7 +80,8 @@ pack_keys(const Attention *a, const float *k, size_t stride, int n, float *to)
     memset(to, 0, count_key_panel(a) * sizeof(float));
     for (int i = 0; i < n; i++) {
         for (int d = 0; d < a->depth; d++) {
-            put(a, to, d, i, k[(size_t) i * stride + d]);
+            sde_put_weight(to, a->kernels->panel, d, i, a->bf16,
+                           k[(size_t) i * stride + d]);
         }
     }
 }
@@ -107,7 +95,8 @@ pack_values(const Attention *a, const float *v, size_t stride, int n, float *to)
         memset(to, 0, count_value_panel(a) * sizeof(float));
         for (int i = 0; i < n; i++) {
             for (int c = 0; c < MIN(panel, a->depth - d); c++) {
-                put(a, to, i, c, v[(size_t) i * stride + d + c]);
+                sde_put_weight(to, panel, i, c, a->bf16,
+                               v[(size_t) i * stride + d + c]);
             }
         }
         to += (size_t) a->key_panels * count_value_panel(a);
@@ -171,7 +160,6 @@ begin_block(Partial *partial, const float *q, float *scratch)
     const Attention *a = partial->a;
 
     partial->scores = scratch;
-    partial->rounded_scores = (SdeBf16 *) (void *) scratch;
     partial->tile = partial->scores + QUERIES * SCORE_STRIDE;
     partial->result = partial->tile + (size_t) QUERIES * a->kernels->panel;
     partial->rounded_q = (SdeBf16 *) (void *) (partial->result + count_result(a));
@@ -200,8 +188,7 @@ multiply(const Partial *partial, const float *const *rows, const SdeBf16 *rounde
         const SdeBf16Input input = {rounded, rounded_stride, partial->queries, depth,
                                     NULL};
 
-        a->kernels->multiply_bf16(&input, (const SdeBf16 *) (const void *) weights, out,
-                                  stride);
+        a->kernels->multiply_bf16(&input, weights, out, stride);
     } else {
         const SdePanelInput input = {rows, &depth, partial->queries, 1, NULL};
 
@@ -238,7 +225,8 @@ multiply_values(const Partial *partial, int first, int n_panels)
     for (int d = 0; d < a->depth_panels; d++) {
         const size_t at = (size_t) d * a->key_panels + (size_t) first;
 
-        multiply(partial, partial->score_rows, partial->rounded_scores,
+        multiply(partial, partial->score_rows,
+                 (const SdeBf16 *) (const void *) partial->scores,
                  HALVES * SCORE_STRIDE, n_panels * panel,
                  partial->values + at * count_value_panel(a), partial->tile,
                  (size_t) panel);

@@ -97,22 +97,6 @@ sde_conv_count_weights(const SdeConv *conv)
     return conv->bf16 ? count / 2 : count;
 }
 
-/* Where a weight lies in its panel, `k` being tap * cin + input channel. */
-static inline void
-put_weight(const SdeConv *conv, float *panel, int k, int column, float weight)
-{
-    const int width = sde_kernels_get()->panel;
-
-    if (conv->bf16) {
-        SdeBf16 *halves = (SdeBf16 *) (void *) panel;
-
-        halves[((size_t) (k / 2) * width + column) * 2 + k % 2] =
-            sde_round_bf16(weight);
-    } else {
-        panel[(size_t) k * width + column] = weight;
-    }
-}
-
 /* To panels: [cout / panel][tap][cin][panel], or as multiply_bf16() takes them. */
 static void
 prepare_panels(SdeConv *conv, const float *weights, int cout, int first)
@@ -131,8 +115,8 @@ prepare_panels(SdeConv *conv, const float *weights, int cout, int first)
 
         for (int i = 0; i < cin; i++) {
             for (int tap = 0; tap < n_taps; tap++) {
-                put_weight(conv, to, tap * cin + i, column % panel,
-                           from[(size_t) i * n_taps + tap]);
+                sde_put_weight(to, panel, tap * cin + i, column % panel, conv->bf16,
+                               from[(size_t) i * n_taps + tap]);
             }
         }
     }
@@ -317,9 +301,8 @@ run_block(size_t block, int thread, void *data)
 
         input.next = direct->cold ? weights + panel_size : NULL;
         if (job->conv->bf16) {
-            rounded.next = (const SdeBf16 *) (const void *) input.next;
-            kernels->multiply_bf16(&rounded, (const SdeBf16 *) (const void *) weights,
-                                   tile, (size_t) kernels->panel);
+            rounded.next = input.next;
+            kernels->multiply_bf16(&rounded, weights, tile, (size_t) kernels->panel);
         } else {
             kernels->multiply(&input, weights, tile, (size_t) kernels->panel);
         }

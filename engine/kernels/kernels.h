@@ -5,6 +5,7 @@
  * SPDX-License-Identifier: GPL-3.0-or-later */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
@@ -29,8 +30,8 @@ typedef struct {
     const float *const *rows;
     const int *depths; /* floats of each segment */
     int n_rows, n_segments;
-    const float *next; /* nullable: the weights that will be multiplied next, where they
-                        * come from memory and not from a cache */
+    const void *next; /* nullable: the weights that will be multiplied next, where they
+                       * come from memory and not from a cache */
 } SdePanelInput;
 
 /* The upper half of a float. */
@@ -46,12 +47,26 @@ sde_round_bf16(float x)
     return (SdeBf16) ((bits + 0x7FFF + (bits >> 16 & 1)) >> 16);
 }
 
+/* Puts x into row k of a panel of weights, where multiply() looks for it, or with bf16
+ * multiply_bf16(): there the panel takes half the floats. */
+static inline void
+sde_put_weight(float *weights, int panel, int k, int column, bool bf16, float x)
+{
+    if (bf16) {
+        ((SdeBf16 *) (void *)
+             weights)[((size_t) (k / 2) * panel + column) * 2 + k % 2] =
+            sde_round_bf16(x);
+    } else {
+        weights[(size_t) k * panel + column] = x;
+    }
+}
+
 /* Rows of activations rounded to bfloat16, `stride` values apart. */
 typedef struct {
     const SdeBf16 *rows;
     size_t stride;
-    int n_rows, depth;   /* depth is even */
-    const SdeBf16 *next; /* as in SdePanelInput */
+    int n_rows, depth; /* depth is even */
+    const void *next;  /* as in SdePanelInput */
 } SdeBf16Input;
 
 /* What happens to sums when they are written: (sum + addend[c] + residual) * scale. */
@@ -97,7 +112,7 @@ typedef struct {
                      size_t stride);
     /* The same over bfloat16, summed in float: weights[depth / 2][panel][2], two of the
      * inner dimension side by side. NULL, as are the two below: not at this level. */
-    void (*multiply_bf16)(const SdeBf16Input *input, const SdeBf16 *weights, float *out,
+    void (*multiply_bf16)(const SdeBf16Input *input, const void *weights, float *out,
                           size_t stride);
     void (*to_bf16)(const float *x, int n, SdeBf16 *y);
     /* winograd4.input(), rounded. */

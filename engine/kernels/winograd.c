@@ -73,34 +73,32 @@ pack_windows(const float *weights, int cin, int n, float *windows)
     }
 }
 
-/* A matrix u[cin][panel], rounded to what multiply_bf16() takes. */
+/* u[cin][panel] as multiply_bf16() takes it. */
 static void
-round_matrix(const float *u, int cin, SdeBf16 *to)
+round_matrix(const float *u, int cin, float *to)
 {
     const int panel = sde_kernels_get()->panel;
 
-    for (int i = 0; i < cin * panel; i++) {
-        const int k = i / panel, column = i % panel;
-
-        to[(k / 2 * panel + column) * 2 + k % 2] = sde_round_bf16(u[i]);
+    for (int k = 0; k < cin; k++) {
+        for (int column = 0; column < panel; column++) {
+            sde_put_weight(to, panel, k, column, true, *u++);
+        }
     }
 }
 
-/* windows[cin][9][panel] to the matrices of a panel; `u`: room for a row of them. */
+/* windows[cin][9][panel] to the matrices of a panel; `exact`: with bfloat16, room for a
+ * row of them. */
 static void
-prepare_panel(const SdeConv *conv, const float *windows, float *u, float *to)
+prepare_panel(const SdeConv *conv, const float *windows, float *exact, float *to)
 {
     const int cin = conv->shape.cin, line = conv->winograd + 2;
     const size_t size = (size_t) cin * sde_kernels_get()->panel;
 
-    for (int row = 0; row < line; row++) {
-        find_kernels(conv)->weights(windows, cin, row, u, size);
-        for (int i = 0; i < line; i++, to += count_matrix(conv)) {
-            if (conv->bf16) {
-                round_matrix(u + (size_t) i * size, cin, (SdeBf16 *) (void *) to);
-            } else {
-                memcpy(to, u + (size_t) i * size, size * sizeof(float));
-            }
+    for (int row = 0; row < line; row++, to += (size_t) line * count_matrix(conv)) {
+        find_kernels(conv)->weights(windows, cin, row, conv->bf16 ? exact : to, size);
+        for (int i = 0; conv->bf16 && i < line; i++) {
+            round_matrix(exact + (size_t) i * size, cin,
+                         to + (size_t) i * count_matrix(conv));
         }
     }
 }
@@ -116,8 +114,8 @@ sde_winograd_prepare(SdeConv *conv, const float *weights)
     const size_t panel_size =
         count_matrix(conv) * (conv->late ? 9 : count_matrices(conv));
     g_autofree float *windows = conv->late ? NULL : g_new(float, 9 * size);
-    g_autofree float *u =
-        conv->late ? NULL : g_new(float, (size_t) (conv->winograd + 2) * size);
+    g_autofree float *exact =
+        conv->bf16 ? g_new(float, (size_t) (conv->winograd + 2) * size) : NULL;
 
     for (int first = 0; first < conv->shape.cout; first += panel) {
         float *to = conv->weights + (size_t) (first / panel) * panel_size;
@@ -125,7 +123,7 @@ sde_winograd_prepare(SdeConv *conv, const float *weights)
         pack_windows(weights + (size_t) first * cin * 9, cin,
                      MIN(panel, conv->shape.cout - first), conv->late ? to : windows);
         if (!conv->late) {
-            prepare_panel(conv, windows, u, to);
+            prepare_panel(conv, windows, exact, to);
         }
     }
 }
@@ -256,11 +254,9 @@ multiply(const Winograd *w, const Block *block, int matrix, const float *weights
 
     if (w->job->conv->bf16) {
         const SdeBf16Input input = {(const SdeBf16 *) (const void *) v, 2 * w->v_row,
-                                    block->count, w->job->conv->shape.cin,
-                                    (const SdeBf16 *) (const void *) next};
+                                    block->count, w->job->conv->shape.cin, next};
 
-        kernels->multiply_bf16(&input, (const SdeBf16 *) (const void *) weights, m,
-                               (size_t) kernels->panel);
+        kernels->multiply_bf16(&input, weights, m, (size_t) kernels->panel);
         return;
     }
     for (int t = 0; t < block->count; t++) {

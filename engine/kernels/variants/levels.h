@@ -7,7 +7,7 @@
 void LEVEL(multiply)(const SdePanelInput *input, const float *weights, float *out,
                      size_t stride);
 #if defined(__AVX512BF16__)
-void LEVEL(multiply_bf16)(const SdeBf16Input *input, const SdeBf16 *weights, float *out,
+void LEVEL(multiply_bf16)(const SdeBf16Input *input, const void *weights, float *out,
                           size_t stride);
 void LEVEL(to_bf16)(const float *x, int n, SdeBf16 *y);
 void LEVEL(winograd4_input_bf16)(const float *const *pixels, int channels, SdeBf16 *v,

@@ -68,22 +68,9 @@ multiply_some(int n_rows, const SdeBf16Input *input, const SdeBf16 *rows,
 #define CASE(n)                                                          \
     case n:                                                              \
         multiply_rows(n, input, rows, weights, next, step, out, stride); \
-        break
+        break;
     switch (n_rows) {
-        CASE(1);
-        CASE(2);
-        CASE(3);
-        CASE(4);
-        CASE(5);
-        CASE(6);
-        CASE(7);
-        CASE(8);
-        CASE(9);
-        CASE(10);
-        CASE(11);
-        CASE(12);
-        CASE(13);
-        CASE(14);
+        FOR_EACH_N_ROWS(CASE)
     default:
         __builtin_unreachable();
     }
@@ -92,13 +79,13 @@ multiply_some(int n_rows, const SdeBf16Input *input, const SdeBf16 *rows,
 
 /* Rows are shared out evenly, as in panel.c. */
 void
-LEVEL(multiply_bf16)(const SdeBf16Input *input, const SdeBf16 *weights, float *out,
+LEVEL(multiply_bf16)(const SdeBf16Input *input, const void *weights, float *out,
                      size_t stride)
 {
     const int n_tiles = (input->n_rows + ROWS - 1) / ROWS;
     const size_t step =
         input->next == NULL ? 0 : PAIRS * sizeof(SdeBf16) / (size_t) n_tiles;
-    const char *next = (const char *) (input->next == NULL ? weights : input->next);
+    const char *next = input->next == NULL ? weights : input->next;
     int first = 0;
 
     for (int i = 0; i < n_tiles; i++) {

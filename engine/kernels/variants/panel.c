@@ -97,26 +97,9 @@ multiply_some(int n_rows, const SdePanelInput *input, int first, const float *we
 #define CASE(n)                                                      \
     case n:                                                          \
         multiply_rows(n, input, first, weights, ahead, out, stride); \
-        break
+        break;
     switch (n_rows) {
-        CASE(1);
-        CASE(2);
-        CASE(3);
-        CASE(4);
-        CASE(5);
-#if ROWS > 5
-        CASE(6);
-#endif
-#if ROWS > 6
-        CASE(7);
-        CASE(8);
-        CASE(9);
-        CASE(10);
-        CASE(11);
-        CASE(12);
-        CASE(13);
-        CASE(14);
-#endif
+        FOR_EACH_N_ROWS(CASE)
     default:
         __builtin_unreachable();
     }

@@ -30,6 +30,17 @@
 #endif
 #define VECTORS (PANEL / WIDTH)
 
+/* X(n) for every number of rows that a micro-tile may have. */
+#define FOR_5_ROWS(X) X(1) X(2) X(3) X(4) X(5)
+#define FOR_6_ROWS(X) FOR_5_ROWS(X) X(6)
+#if ROWS == 14
+#define FOR_EACH_N_ROWS(X) FOR_6_ROWS(X) X(7) X(8) X(9) X(10) X(11) X(12) X(13) X(14)
+#elif ROWS == 6
+#define FOR_EACH_N_ROWS FOR_6_ROWS
+#elif ROWS == 5
+#define FOR_EACH_N_ROWS FOR_5_ROWS
+#endif
+
 #define JOIN_(a, b) a##b
 #define JOIN(a, b)  JOIN_(a, b)
 /* The name of this level's copy of a function that another file here calls. */
