@@ -41,7 +41,7 @@ static SdeConv
 choose(int cin, int cout, int stride)
 {
     const SdeConvShape shape = {cin, cout, 3, stride, 1, 1};
-    SdeConv conv = sde_conv_choose(&shape, 0);
+    SdeConv conv = sde_conv_choose(&shape, 0, SDE_PRECISION_FLOAT);
 
     conv.winograd = stride == 1 && cin % 16 == 0 ? 4 : 0;
     return conv;
@@ -458,9 +458,16 @@ sde_train_conv(SdeTrain *train, const SdeTrainConv *shape, const float *x,
     }
 
     const SdeConv conv = choose(shape->cin, shape->cout, shape->stride);
-    const SdeTensor in = {(float *) x, shape->n, shape->h, shape->w, shape->cin};
-    SdeTensor out = {y, shape->n, out_side(shape, shape->h), out_side(shape, shape->w),
-                     shape->cout};
+    const SdeTensor in = {.data = (float *) x,
+                          .n = shape->n,
+                          .h = shape->h,
+                          .w = shape->w,
+                          .c = shape->cin};
+    SdeTensor out = {.data = y,
+                     .n = shape->n,
+                     .h = out_side(shape, shape->h),
+                     .w = out_side(shape, shape->w),
+                     .c = shape->cout};
 
     sde_train_reserve(train, count_conv(&conv));
     run_conv(train, conv, &in, weights, bias, &out);
@@ -471,8 +478,16 @@ input_backward(SdeTrain *train, const SdeTrainConv *shape, const float *weights,
                const float *dy, float *dx)
 {
     const SdeConv conv = choose(shape->cout, shape->cin, 1);
-    const SdeTensor in = {(float *) dy, shape->n, shape->h, shape->w, shape->cout};
-    SdeTensor out = {dx, shape->n, shape->h, shape->w, shape->cin};
+    const SdeTensor in = {.data = (float *) dy,
+                          .n = shape->n,
+                          .h = shape->h,
+                          .w = shape->w,
+                          .c = shape->cout};
+    SdeTensor out = {.data = dx,
+                     .n = shape->n,
+                     .h = shape->h,
+                     .w = shape->w,
+                     .c = shape->cin};
     float *turned = sde_train_take(train, (size_t) shape->cin * shape->cout * 9);
     float *bias = sde_train_take(train, (size_t) shape->cin);
 
