@@ -11,6 +11,7 @@
 #define BAND_ROWS 64
 /* How far a task looks around the selection; beyond this the models see little. */
 #define LEAST_MARGIN 256
+#define FILE_BLOCK   8 /* pixels, of JPEG: noise removal knows blocks from there on */
 
 static size_t
 count_pixels(const SdePixels *pixels)
@@ -153,12 +154,15 @@ prepare_transparency(SdePixels *pixels, SdeRegion region, bool has_selection,
     return true;
 }
 
+/* From where a block begins, if those of the layer begin at its corner. */
 static GeglRectangle
 add_margin(const GeglRectangle *bounds, int context, int width, int height)
 {
     int margin = MAX(LEAST_MARGIN, MAX(bounds->width, bounds->height) / 2) + context;
-    GeglRectangle wide = {bounds->x - margin, bounds->y - margin,
-                          bounds->width + 2 * margin, bounds->height + 2 * margin};
+    int left = MAX(bounds->x - margin, 0) / FILE_BLOCK * FILE_BLOCK;
+    int top = MAX(bounds->y - margin, 0) / FILE_BLOCK * FILE_BLOCK;
+    GeglRectangle wide = {left, top, bounds->x + bounds->width + margin - left,
+                          bounds->y + bounds->height + margin - top};
     GeglRectangle area;
 
     gegl_rectangle_intersect(&area, &wide, GEGL_RECTANGLE(0, 0, width, height));

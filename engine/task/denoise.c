@@ -21,6 +21,7 @@
 
 /* Pixels: a pixel is noisy, so its colour is the mean of 5 × 5. */
 #define LEVEL_RADIUS 2
+#define FILE_BLOCK   8   /* pixels, of JPEG */
 #define NOISE_REACH  4.0 /* deviations: beyond, a value out of range is no noise */
 /* Of noise that pixels share the model, which mostly learnt white noise, leaves some.
  */
@@ -409,6 +410,19 @@ finish(const Run *run, SdeImage *result)
     }
 }
 
+/* What is selected and around it, from where a block of the file begins: the network
+ * has learnt files, their blocks and mosaics from there on. Where those begin in the
+ * layer nobody knows, but mostly it is at its corner. */
+static SdeRect
+find_rect(const SdeMask *mask, const SdeImage *source)
+{
+    SdeRect rect = sde_mask_find_crop(mask, source->width, source->height);
+    int left = rect.x % FILE_BLOCK, top = rect.y % FILE_BLOCK;
+
+    return (SdeRect) {rect.x - left, rect.y - top, rect.width + left,
+                      rect.height + top};
+}
+
 bool
 sde_denoise_run(SdeTask *task, const SdeImage *source, const SdeMask *mask,
                 const SdeDenoiseParams *params, SdeImage *result, const SdeSpan *span,
@@ -420,7 +434,7 @@ sde_denoise_run(SdeTask *task, const SdeImage *source, const SdeMask *mask,
     g_autoptr(SdeArena) arena = NULL;
     size_t bytes;
 
-    run.rect = sde_mask_find_crop(mask, source->width, source->height);
+    run.rect = find_rect(mask, source);
     run.padded_width = sde_tiles_pad_side(task->denoiser, run.rect.width);
     run.padded_height = sde_tiles_pad_side(task->denoiser, run.rect.height);
     if (!find_level(&run, mask, span, error)) {

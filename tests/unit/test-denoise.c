@@ -205,6 +205,23 @@ test_outside_the_mask_every_bit_is_kept(Fixture *fixture, const void *level_map)
     g_free((float *) mask.levels);
 }
 
+/* Surroundings of 64 pixels would begin at 37, 26; blocks of 8 do at 32, 24. */
+static void
+test_what_the_model_sees_begins_with_a_block(Fixture *fixture, const void *level_map)
+{
+    SdeMask mask = test_mask_new(260, 200, (SdeRect) {101, 90, 30, 20});
+    double theta = atan(2.0 * 25.0 / 255.0);
+
+    set_picture(fixture, 260, 200);
+    fixture->params.tile_size = 512;
+    run_well(fixture, &mask);
+    assert_near((double) fixture->fake.last_x,
+                cos(theta) *
+                    (2.0 * (double) test_pixel(&fixture->source, 32, 24)[0] - 1.0),
+                1e-4);
+    g_free((float *) mask.levels);
+}
+
 static void
 test_a_pointwise_result_does_not_depend_on_the_tiles(Fixture *fixture,
                                                      const void *level_map)
@@ -501,6 +518,7 @@ main(int argc, char **argv)
     ADD("luminance", yes, test_luminance_0_keeps_luma);
     ADD("color", yes, test_color_0_keeps_the_color_differences);
     ADD("mask", yes, test_outside_the_mask_every_bit_is_kept);
+    ADD("blocks", yes, test_what_the_model_sees_begins_with_a_block);
     ADD("tiles", yes, test_a_pointwise_result_does_not_depend_on_the_tiles);
     ADD("float-noise", yes, test_float_noise_beyond_the_range_goes);
     ADD("excess", yes, test_values_out_of_range_keep_their_excess);
