@@ -483,11 +483,8 @@ input_backward(SdeTrain *train, const SdeTrainConv *shape, const float *weights,
                           .h = shape->h,
                           .w = shape->w,
                           .c = shape->cout};
-    SdeTensor out = {.data = dx,
-                     .n = shape->n,
-                     .h = shape->h,
-                     .w = shape->w,
-                     .c = shape->cin};
+    SdeTensor out = {
+        .data = dx, .n = shape->n, .h = shape->h, .w = shape->w, .c = shape->cin};
     float *turned = sde_train_take(train, (size_t) shape->cin * shape->cout * 9);
     float *bias = sde_train_take(train, (size_t) shape->cin);
 
