@@ -41,7 +41,9 @@
  * and fade to an average, lose their say. */
 #define HELD_DEPTH 16
 #define FREE_DEPTH 32
-#define FAR        1e30f
+/* Of -1..1: so far off, a coarse colour is the same thing in another light. */
+#define SMALL_CHANGE 0.2f
+#define FAR          1e30f
 
 enum { HOLE = 1, TARGET = 2, SOURCE = 4 };
 
@@ -604,15 +606,13 @@ held_at(float depth)
     return CLAMP((FREE_DEPTH - depth) / (FREE_DEPTH - HELD_DEPTH), 0.0f, 1.0f);
 }
 
-/* The difference, in the measure of the depth; near the rim its fine part alone, as
- * what is coarse the network knows better there. */
+/* What the patches change in a channel, and the coarse part of that. */
 static void
-take_channel(Patches *patches, size_t c)
+find_change(Patches *patches, size_t c, float *change, float *coarse)
 {
     const SdeArea *area = patches->area;
     const Level *level = &patches->levels[0];
     size_t n = sde_area_count_pixels(area), pitch = (size_t) area->padded_width;
-    float *change = patches->padded;
 
     memset(change, 0, n * sizeof(float));
     for (int y = 0; y < level->height; y++) {
@@ -623,19 +623,62 @@ take_channel(Patches *patches, size_t c)
                          area->out[3 * at + c];
         }
     }
-    memcpy(patches->plane, change, n * sizeof(float));
-    sde_blend_blur(patches->plane, area->padded_width, area->padded_height,
-                   COLOR_RADIUS, patches->scratch);
-    for (size_t i = 0; i < n; i++) {
-        float share = share_at(patches->depth[i]);
+    memcpy(coarse, change, n * sizeof(float));
+    sde_blend_blur(coarse, area->padded_width, area->padded_height, COLOR_RADIUS,
+                   patches->scratch);
+}
 
-        if (share > 0.0f) {
-            float held = held_at(patches->depth[i]) * patches->plane[i];
-            float value = area->out[3 * i + c] + share * (change[i] - held);
+/* Small coarse changes near the rim, continued inwards: patches of a sky that is a
+ * little darker elsewhere. Great ones are another thing, and end there. */
+static bool
+find_film(Patches *patches, float *film, GError **error)
+{
+    const SdeArea *area = patches->area;
+    size_t n = sde_area_count_pixels(area);
+    float *inside = patches->scratch;
 
-            area->out[3 * i + c] = CLAMP(value, -1.0f, 1.0f);
+    for (size_t c = 0; c < 3; c++) {
+        find_change(patches, c, patches->votes, patches->plane);
+        for (size_t i = 0; i < n; i++) {
+            float share = patches->plane[i] / SMALL_CHANGE;
+
+            film[3 * i + c] = patches->plane[i] * expf(-share * share);
         }
     }
+    for (size_t i = 0; i < n; i++) {
+        inside[i] = patches->depth[i] > HELD_DEPTH ? 1.0f : 0.0f;
+    }
+    return sde_blend_fill_smooth(film, inside, area->padded_width, area->padded_height,
+                                 error);
+}
+
+/* The change, in the measure of the depth, without what is coarse of it near the rim,
+ * where the network knows better, and without the film deeper down. */
+static bool
+take_changes(Patches *patches, GError **error)
+{
+    const SdeArea *area = patches->area;
+    size_t n = sde_area_count_pixels(area);
+    float *film = patches->padded, *change = patches->votes;
+
+    if (!find_film(patches, film, error)) {
+        return false;
+    }
+    for (size_t c = 0; c < 3; c++) {
+        find_change(patches, c, change, patches->plane);
+        for (size_t i = 0; i < n; i++) {
+            float share = share_at(patches->depth[i]);
+            float held = held_at(patches->depth[i]);
+            float shift = held * patches->plane[i] + (1.0f - held) * film[3 * i + c];
+
+            if (share > 0.0f) {
+                float value = area->out[3 * i + c] + share * (change[i] - shift);
+
+                area->out[3 * i + c] = CLAMP(value, -1.0f, 1.0f);
+            }
+        }
+    }
+    return true;
 }
 
 static bool
@@ -667,10 +710,7 @@ patches_run(Patches *patches, const SdeSpan *span, GError **error)
             return false;
         }
     }
-    for (size_t c = 0; patches->n_levels > 0 && c < 3; c++) {
-        take_channel(patches, c);
-    }
-    return true;
+    return patches->n_levels == 0 || take_changes(patches, error);
 }
 
 bool

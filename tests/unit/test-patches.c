@@ -99,14 +99,14 @@ test_texture_goes_on_in_the_middle(Fixture *fixture, const void *data)
     g_assert_cmpfloat(measure_contrast(fixture, middle), <, 1.3 * (double) CONTRAST);
 }
 
-/* Mean colour of a rect after the network said: orange. */
+/* Mean colour of a rect after the network said: orange, so strong. */
 static void
-fill_orange(Fixture *fixture, SdeRect rect, double mean[3])
+fill_orange(Fixture *fixture, float strength, SdeRect rect, double mean[3])
 {
     for (int i = 0; i < N; i++) {
         if (fixture->area.levels[i] > 0.0f) {
-            fixture->area.out[3 * i] = 0.3f;
-            fixture->area.out[3 * i + 2] = -0.3f;
+            fixture->area.out[3 * i] = strength;
+            fixture->area.out[3 * i + 2] = -strength;
         }
     }
     fill(fixture);
@@ -123,7 +123,7 @@ test_coarse_colors_are_kept_near_the_rim(Fixture *fixture, const void *data)
 {
     double mean[3];
 
-    fill_orange(fixture, (SdeRect) {30, 40, 6, 28}, mean);
+    fill_orange(fixture, 0.3f, (SdeRect) {30, 40, 6, 28}, mean);
     assert_near(mean[0], 0.3, 0.1);
     assert_near(mean[1], 0.0, 0.1);
     assert_near(mean[2], -0.3, 0.1);
@@ -135,9 +135,20 @@ test_deep_colors_are_those_around(Fixture *fixture, const void *data)
     double mean[3];
 
     set_up_hole(fixture, (SdeRect) {12, 12, 80, 80});
-    fill_orange(fixture, (SdeRect) {46, 46, 12, 12}, mean);
-    assert_near(mean[0], mean[1], 1e-3);
-    assert_near(mean[2], mean[1], 1e-3);
+    fill_orange(fixture, 0.6f, (SdeRect) {46, 46, 12, 12}, mean);
+    assert_near(mean[0], mean[1], 0.03);
+    assert_near(mean[2], mean[1], 0.03);
+}
+
+static void
+test_a_small_difference_at_the_rim_goes_on_inwards(Fixture *fixture, const void *data)
+{
+    double mean[3];
+
+    set_up_hole(fixture, (SdeRect) {12, 12, 80, 80});
+    fill_orange(fixture, 0.06f, (SdeRect) {46, 46, 12, 12}, mean);
+    assert_near(mean[0] - mean[1], 0.05, 0.02);
+    assert_near(mean[2] - mean[1], -0.05, 0.02);
 }
 
 static void
@@ -247,6 +258,7 @@ main(int argc, char **argv)
     ADD("texture", test_texture_goes_on_in_the_middle);
     ADD("colors", test_coarse_colors_are_kept_near_the_rim);
     ADD("deep-colors", test_deep_colors_are_those_around);
+    ADD("film", test_a_small_difference_at_the_rim_goes_on_inwards);
     ADD("exact", test_known_pixels_and_the_rim_stay_bit_for_bit);
     ADD("nothing", test_shallow_holes_and_lonely_ones_stay_as_they_are);
     ADD("border", test_a_border_is_filled);
