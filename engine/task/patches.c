@@ -25,7 +25,7 @@
 #define N_PATCH        ((2 * REACH + 1) * (2 * REACH + 1))
 #define MAX_LEVELS     8
 #define COARSEST_DEPTH 10.0f /* pixels: a hole deeper than this has a coarser level */
-/* Sources a target that a level must have, else the few there are repeat all over it.
+/* Sources for each target that a level must have, else the few repeat all over it.
  */
 #define LEAST_SOURCES 0.5
 #define N_ROUNDS      2  /* of searching and making anew, at each level */
@@ -63,7 +63,8 @@ typedef struct {
     SdeTask *task;
     int n_levels;
     Level levels[MAX_LEVELS];
-    float *votes; /* N_FEATURES a pixel of the finest level */
+    /* N_FEATURES a pixel of the finest level; in the end what a channel changes */
+    float *votes;
     float *depth, *padded, *plane, *scratch;
     Level *level; /* at hand */
     uint32_t sweep;
