@@ -63,7 +63,8 @@ typedef struct {
     SdeTask *task;
     int n_levels;
     Level levels[MAX_LEVELS];
-    /* N_FEATURES a pixel of the finest level; in the end what a channel changes */
+    /* N_FEATURES a pixel of the finest level; in the end what is coarse of the changes
+     */
     float *votes;
     float *depth, *padded, *plane, *scratch;
     Level *level; /* at hand */
@@ -428,19 +429,23 @@ vote_pixel(const Patches *patches, int x, int y, float *out)
             size_t at = index_of(level, j, i);
             int source = level->matches[at] + (y - i) * level->width + (x - j);
             const float *features = level->features + N_FEATURES * (size_t) source;
-            float weight = expf(-0.5f * level->costs[at] / patches->usual_cost);
+            float weight;
 
-            if (patches->is_last && level->costs[at] < best) {
-                best = level->costs[at];
-                memcpy(out, features, N_FEATURES * sizeof(float));
+            if (patches->is_last) {
+                if (level->costs[at] < best) {
+                    best = level->costs[at];
+                    memcpy(out, features, N_FEATURES * sizeof(float));
+                }
+                continue;
             }
+            weight = expf(-0.5f * level->costs[at] / patches->usual_cost);
             for (size_t c = 0; c < N_FEATURES; c++) {
                 sum[c] += weight * features[c];
             }
             weights += weight;
         }
     }
-    for (size_t c = 0; !patches->is_last && weights > 0.0f && c < N_FEATURES; c++) {
+    for (size_t c = 0; weights > 0.0f && c < N_FEATURES; c++) {
         out[c] = sum[c] / weights;
     }
 }
@@ -607,15 +612,15 @@ held_at(float depth)
     return CLAMP((FREE_DEPTH - depth) / (FREE_DEPTH - HELD_DEPTH), 0.0f, 1.0f);
 }
 
-/* What the patches change in a channel, and the coarse part of that. */
+/* What the patches change in a channel. */
 static void
-find_change(Patches *patches, size_t c, float *change, float *coarse)
+find_change(const Patches *patches, size_t c, float *change)
 {
     const SdeArea *area = patches->area;
     const Level *level = &patches->levels[0];
-    size_t n = sde_area_count_pixels(area), pitch = (size_t) area->padded_width;
+    size_t pitch = (size_t) area->padded_width;
 
-    memset(change, 0, n * sizeof(float));
+    memset(change, 0, sde_area_count_pixels(area) * sizeof(float));
     for (int y = 0; y < level->height; y++) {
         for (int x = 0; x < level->width; x++) {
             size_t at = (size_t) y * pitch + (size_t) x;
@@ -624,30 +629,37 @@ find_change(Patches *patches, size_t c, float *change, float *coarse)
                          area->out[3 * at + c];
         }
     }
-    memcpy(coarse, change, n * sizeof(float));
-    sde_blend_blur(coarse, area->padded_width, area->padded_height, COLOR_RADIUS,
-                   patches->scratch);
+}
+
+/* The coarse part of the changes, a plane for each channel. */
+static void
+find_coarse(Patches *patches, float *coarse)
+{
+    const SdeArea *area = patches->area;
+
+    for (size_t c = 0; c < 3; c++, coarse += sde_area_count_pixels(area)) {
+        find_change(patches, c, coarse);
+        sde_blend_blur(coarse, area->padded_width, area->padded_height, COLOR_RADIUS,
+                       patches->scratch);
+    }
 }
 
 /* Small coarse changes near the rim, continued inwards: patches of a sky that is a
  * little darker elsewhere. Great ones are another thing, and end there. */
 static bool
-find_film(Patches *patches, float *film, GError **error)
+find_film(Patches *patches, const float *coarse, float *film, GError **error)
 {
     const SdeArea *area = patches->area;
     size_t n = sde_area_count_pixels(area);
     float *inside = patches->scratch;
 
-    for (size_t c = 0; c < 3; c++) {
-        find_change(patches, c, patches->votes, patches->plane);
-        for (size_t i = 0; i < n; i++) {
-            float share = patches->plane[i] / SMALL_CHANGE;
-
-            film[3 * i + c] = patches->plane[i] * expf(-share * share);
-        }
-    }
     for (size_t i = 0; i < n; i++) {
         inside[i] = patches->depth[i] > HELD_DEPTH ? 1.0f : 0.0f;
+        for (size_t c = 0; c < 3; c++) {
+            float change = coarse[c * n + i], share = change / SMALL_CHANGE;
+
+            film[3 * i + c] = change * expf(-share * share);
+        }
     }
     return sde_blend_fill_smooth(film, inside, area->padded_width, area->padded_height,
                                  error);
@@ -660,17 +672,18 @@ take_changes(Patches *patches, GError **error)
 {
     const SdeArea *area = patches->area;
     size_t n = sde_area_count_pixels(area);
-    float *film = patches->padded, *change = patches->votes;
+    float *coarse = patches->votes, *film = patches->padded, *change = patches->plane;
 
-    if (!find_film(patches, film, error)) {
+    find_coarse(patches, coarse);
+    if (!find_film(patches, coarse, film, error)) {
         return false;
     }
     for (size_t c = 0; c < 3; c++) {
-        find_change(patches, c, change, patches->plane);
+        find_change(patches, c, change);
         for (size_t i = 0; i < n; i++) {
             float share = share_at(patches->depth[i]);
             float held = held_at(patches->depth[i]);
-            float shift = held * patches->plane[i] + (1.0f - held) * film[3 * i + c];
+            float shift = held * coarse[c * n + i] + (1.0f - held) * film[3 * i + c];
 
             if (share > 0.0f) {
                 float value = area->out[3 * i + c] + share * (change[i] - shift);
