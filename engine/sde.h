@@ -241,6 +241,10 @@ typedef struct {
      .guidance = 1,                                                                \
      .n_passes = 1}
 
+/* Pixels on a side of a block of JPEG. The network knows files from where a block
+ * begins: a part of a photo is best handed over from multiples of this on. */
+#define SDE_FILE_BLOCK 8
+
 /* `result` is the caller's memory, has the size of `source`, may not overlap it, and is
  * written only on success. Outside the (grown, feathered) mask it equals `source` bit
  * for bit. `mask` may be NULL for denoise and restyle: the whole picture. Runs on one

@@ -11,7 +11,6 @@
 #define BAND_ROWS 64
 /* How far a task looks around the selection; beyond this the models see little. */
 #define LEAST_MARGIN 256
-#define FILE_BLOCK   8 /* pixels, of JPEG: noise removal knows blocks from there on */
 
 static size_t
 count_pixels(const SdePixels *pixels)
@@ -159,8 +158,8 @@ static GeglRectangle
 add_margin(const GeglRectangle *bounds, int context, int width, int height)
 {
     int margin = MAX(LEAST_MARGIN, MAX(bounds->width, bounds->height) / 2) + context;
-    int left = MAX(bounds->x - margin, 0) / FILE_BLOCK * FILE_BLOCK;
-    int top = MAX(bounds->y - margin, 0) / FILE_BLOCK * FILE_BLOCK;
+    int left = MAX(bounds->x - margin, 0) / SDE_FILE_BLOCK * SDE_FILE_BLOCK;
+    int top = MAX(bounds->y - margin, 0) / SDE_FILE_BLOCK * SDE_FILE_BLOCK;
     GeglRectangle wide = {left, top, bounds->x + bounds->width + margin - left,
                           bounds->y + bounds->height + margin - top};
     GeglRectangle area;

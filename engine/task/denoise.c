@@ -21,7 +21,6 @@
 
 /* Pixels: a pixel is noisy, so its colour is the mean of 5 × 5. */
 #define LEVEL_RADIUS 2
-#define FILE_BLOCK   8   /* pixels, of JPEG */
 #define NOISE_REACH  4.0 /* deviations: beyond, a value out of range is no noise */
 /* Of noise that pixels share the model, which mostly learnt white noise, leaves some.
  */
@@ -417,7 +416,7 @@ static SdeRect
 find_rect(const SdeMask *mask, const SdeImage *source)
 {
     SdeRect rect = sde_mask_find_crop(mask, source->width, source->height);
-    int left = rect.x % FILE_BLOCK, top = rect.y % FILE_BLOCK;
+    int left = rect.x % SDE_FILE_BLOCK, top = rect.y % SDE_FILE_BLOCK;
 
     return (SdeRect) {rect.x - left, rect.y - top, rect.width + left,
                       rect.height + top};
