@@ -226,7 +226,8 @@ typedef struct {
     double mix;            /* 0..1: share of the second style */
     double guidance;       /* classifier-free guidance scale in the first half of the
                             * steps, 1: none */
-    double keep_colors;    /* 0..1: hold the source's coarse colours (ILVR) */
+    double keep_colors;    /* 0..1: hold the source's coarse colours (ILVR), and not the
+                            * style's, if the model says what these are */
     double keep_structure; /* 0..1: noise the source's edges less */
     int n_passes;          /* 1..16: paint so many times, each on the last result */
     bool invert;           /* start from the noise that DDIM inversion finds, not from

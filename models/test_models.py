@@ -2,6 +2,7 @@
 """Tests of the training scripts with a tiny network: a few seconds on one core."""
 
 import io
+import json
 import math
 import sys
 import tempfile
@@ -18,6 +19,7 @@ try:
     import decode
     import export
     import golden
+    import tones
     import train
     import train_noise
     from sdedit_models import (
@@ -263,6 +265,30 @@ class NoiseNet(unittest.TestCase):
             train_noise.start_net(args).conv_in.weight, first.conv_in.weight))
         out = first(torch.zeros(1, 3, 16, 24))
         self.assertEqual(out.shape, (1, 2, 2, 3))
+
+
+class Tones(unittest.TestCase):
+    def test_a_file_says_how_works_are_toned(self):
+        with tempfile.TemporaryDirectory() as scratch:
+            art, model = Path(scratch, "art"), Path(scratch, "model")
+            (art / "ink").mkdir(parents=True)
+            ramp = np.repeat(np.arange(100, 200, dtype=np.uint8), 100).reshape(100, 100)
+            for i, blue in enumerate((20, -20)):  # two papers
+                work = np.stack([ramp, ramp, ramp + np.uint8(blue % 256)], axis=-1)
+                Image.fromarray(work).save(art / "ink" / f"{i}.png")
+            model.mkdir()
+            (model / "model_index.json").write_text(
+                json.dumps({"sdedit": {"class_names": ["photo", "ink"]}}))
+            tones.main([str(model), "--art", str(art)])
+            found = json.loads((model / "styles" / "tones.json").read_text())
+        self.assertEqual(list(found), ["ink"])
+        self.assertEqual(len(found["ink"]["luma"]), tones.N_TONES)
+        self.assertAlmostEqual(found["ink"]["luma"][8], 149.5 / 255, delta=0.005)
+        self.assertAlmostEqual(found["ink"]["luma"][0], 103 / 255, delta=0.01)
+        np.testing.assert_allclose(found["ink"]["chroma_mean"], 0, atol=1e-3)
+        blue, others = 20 / 255 * (1 - 0.114), 20 / 255 * 0.114
+        self.assertAlmostEqual(found["ink"]["chroma_deviation"],
+                               math.sqrt((blue**2 + 2 * others**2) / 3), delta=1e-3)
 
 
 class Native(unittest.TestCase):

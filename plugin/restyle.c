@@ -39,9 +39,11 @@ add_arguments(GimpProcedure *procedure)
         _("How strongly to push towards the style in the first half of the steps; 1 "
           "does not push and takes less time, 0 leaves it to the model"),
         0, 20, 0, G_PARAM_READWRITE);
-    sde_arguments_add_share(procedure, "keep-colors", _("_Keep colors"),
-                            _("How firmly the coarse colors of the picture are held"),
-                            0);
+    sde_arguments_add_share(
+        procedure, "keep-colors", _("_Keep colors"),
+        _("How much the coarse colors of the picture are held; at 0 the style "
+          "has its own"),
+        0);
     sde_arguments_add_share(procedure, "keep-structure", _("Keep st_ructure"),
                             _("How much less edges are repainted than the rest"), 0);
     sde_arguments_add_int(procedure, "passes", _("Pa_sses"),

@@ -160,6 +160,20 @@ open_noise_weights(SdeBundle *bundle, GError **error)
     return bundle->noise_weights != NULL;
 }
 
+/* Of styles/, which holds thumbnails too. */
+static bool
+load_tones(SdeBundle *bundle, GError **error)
+{
+    static const char name[] = "styles" G_DIR_SEPARATOR_S "tones.json";
+    g_autofree char *path = g_build_filename(bundle->folder, name, NULL);
+
+    if (!has_file(bundle->folder, name)) {
+        return true;
+    }
+    bundle->tones = sde_style_tones_load(path, bundle->class_names, error);
+    return bundle->tones != NULL;
+}
+
 static bool
 load_scheduler(const char *folder, SdeSchedulerConfig *config, GError **error)
 {
@@ -417,7 +431,7 @@ load_parts(SdeBundle *bundle, GError **error)
     if (!sde_unet_config_load(config_path, &bundle->unet, error) ||
         !load_index(bundle, error) ||
         !load_scheduler(bundle->folder, &bundle->scheduler, error) ||
-        !check_parts(bundle, error)) {
+        !check_parts(bundle, error) || !load_tones(bundle, error)) {
         return false;
     }
     bundle->weights = open_weights(unet_folder, error);
@@ -473,6 +487,7 @@ sde_bundle_free(SdeBundle *bundle)
     sde_weights_free(bundle->noise_weights);
     sde_scheduler_config_clear(&bundle->scheduler);
     g_strfreev(bundle->class_names);
+    g_free(bundle->tones);
     g_free(bundle->name);
     g_free(bundle->folder);
     g_free(bundle);

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "model/config.h"
+#include "model/style-tones.h"
 #include "model/weights.h"
 
 #define SDE_MAX_FILLING_GAIN 64
@@ -24,6 +25,7 @@ typedef struct _SdeBundle {
     float filling_gain[SDE_MAX_FILLING_GAIN];
     int n_filling_gain;
     GStrv class_names;             /* NULL when absent; includes the "none" class */
+    SdeStyleTones *tones;          /* of each class; NULL when the folder has none */
     int none_class, default_class; /* -1: none */
 } SdeBundle;
 

@@ -10,6 +10,7 @@
 
 #include "base/parallel.h"
 #include "base/span.h"
+#include "model/style-tones.h"
 #include "sample/schedule.h"
 
 typedef struct _SdeDenoiser SdeDenoiser;
@@ -44,6 +45,8 @@ struct _SdeDenoiser {
     int sample_size;   /* the side it was trained at, in picture pixels */
     int reach; /* pixels: how far a tile's border disturbs its inside (overlap) */
     int n_classes, none_class; /* 0 and -1 when there are none */
+    /* Of the n_classes; lent; NULL when the model has none. */
+    const SdeStyleTones *tones;
     const SdeSchedule *schedule;
     /* Bytes of working memory for one call at this size. */
     size_t (*plan)(const SdeDenoiser *self, int width, int height);

@@ -1,8 +1,9 @@
-/* Restyling is SDEdit (Meng et al. 2022): noise the picture to t0, walk down again
- * under the style's class label. A mask grades t0 per pixel where the model takes that,
- * else it blends; in the same way edges can be noised less than the rest. What is
- * pasted is the change that the walk made: with max_side the picture keeps its own fine
- * detail, and values outside 0..1 stay. SPDX-License-Identifier: GPL-3.0-or-later */
+/* Restyling is SDEdit (Meng et al. 2022): give the picture the style's tones, noise it
+ * to t0, walk down again under the style's class label, and hold the coarse colours. A
+ * mask grades t0 per pixel where the model takes that, else it blends; in the same way
+ * edges can be noised less than the rest. What is pasted is the change that the walk
+ * made: with max_side the picture keeps its own fine detail, and values outside 0..1
+ * stay. SPDX-License-Identifier: GPL-3.0-or-later */
 #include "task/restyle.h"
 
 #include <string.h>
@@ -10,10 +11,13 @@
 #include "task/blend.h"
 #include "task/edges.h"
 #include "task/mask.h"
+#include "task/tones.h"
 #include "task/walk.h"
 
 /* Between the seeds of passes: far from those that people choose. */
 #define PASS_SEED UINT64_C(0x9E3779B97F4A7C15)
+/* From this strength on the tones are the style's; at less, as much less so. */
+#define FULL_TONES 0.3
 
 /* out = the change from start, in the picture's units. */
 static void
@@ -50,6 +54,24 @@ paste(const SdeArea *area, bool graded, SdeImage *result)
     }
 }
 
+/* How far to move the picture's tones, to which ones. Where a style has tones the
+ * picture's coarse colours are decided here, and the walk only holds them: what the
+ * network does to them by itself is to make dark photos darker. */
+static float
+choose_tones(SdeWalk *walk, const SdeDenoiser *denoiser, const SdeRestyleParams *params,
+             SdeStyleTones *tones)
+{
+    float known;
+
+    *tones = sde_tones_of(denoiser, &walk->classes, &known);
+    if (known <= 0.0f) {
+        return 0.0f;
+    }
+    walk->keep_colors = 1.0;
+    return known * (float) ((1.0 - params->keep_colors) *
+                            MIN(params->sampling.strength / FULL_TONES, 1.0));
+}
+
 /* Each pass starts from what the one before made, with noise of its own. */
 static bool
 paint(const SdeWalk *walk, SdeTask *task, SdeTiles *tiles, int n_passes,
@@ -82,6 +104,8 @@ sde_restyle_run(SdeTask *task, const SdeImage *source, const SdeMask *mask,
     g_autoptr(SdeTiles) tiles = NULL;
     g_autoptr(SdeArena) arena = NULL;
     SdeArea area;
+    SdeStyleTones tones;
+    float toned;
     SdeWalk walk = {.area = &area,
                     .sampling = &params->sampling,
                     .n_resample = 1,
@@ -97,6 +121,7 @@ sde_restyle_run(SdeTask *task, const SdeImage *source, const SdeMask *mask,
         sde_blend_copy(source, result);
         return true;
     }
+    toned = choose_tones(&walk, task->denoiser, params, &tones);
     sde_area_init(&area, task->denoiser,
                   sde_mask_find_crop(mask, source->width, source->height),
                   params->sampling.max_side);
@@ -112,12 +137,14 @@ sde_restyle_run(SdeTask *task, const SdeImage *source, const SdeMask *mask,
         sde_edges_protect(area.start, area.padded_width, area.padded_height,
                           params->keep_structure, area.levels, area.out);
     }
+    if (toned > 0.0f) {
+        sde_tones_move(&tones, toned, area.levels, sde_area_count_pixels(&area),
+                       area.start);
+    }
     if (!paint(&walk, task, tiles, params->n_passes, span, error)) {
         return false;
     }
-    if (params->n_passes > 1) { /* start is what the last pass began with */
-        sde_area_load_picture(&area, source);
-    }
+    sde_area_load_picture(&area, source); /* start is what the last pass began with */
     sde_blend_copy(source, result);
     paste(&area, task->denoiser->level_map, result);
     return true;

@@ -207,7 +207,9 @@ add_restyle_options(GOptionContext *context, Raw *raw)
          "first half of the steps take two evaluations each",
          "X"},
         {"keep-colors", 0, 0, G_OPTION_ARG_DOUBLE, &raw->keep_colors,
-         "Hold the picture's coarse colours, 0 to 1 (default: 0)", "X"},
+         "Hold the picture's coarse colours, 0 to 1 (default: 0, the style has its "
+         "own)",
+         "X"},
         {"keep-structure", 0, 0, G_OPTION_ARG_DOUBLE, &raw->keep_structure,
          "Repaint edges less than the rest, 0 to 1 (default: 0)", "X"},
         {"passes", 0, 0, G_OPTION_ARG_INT, &raw->passes,

@@ -401,6 +401,49 @@ test_a_noise_network_is_optional_but_must_be_sound(void)
     assert_refused(folder, SDE_ERROR, SDE_ERROR_FORMAT, "noise_level");
 }
 
+#define SEVENTEEN "0,0,0,0,0,0,0,0,0.5,1,1,1,1,1,1,1,1"
+#define TONES(luma, mean, deviation) \
+    "{\"ink\":{\"luma\":[" luma "],\"chroma_mean\":[" mean "]" deviation "}}"
+#define DEVIATION ",\"chroma_deviation\":0.1"
+
+static void
+assert_tones_refused(const char *folder, const char *json, const char *part)
+{
+    temp_text_write(folder, "styles/tones.json", json);
+    assert_refused(folder, SDE_ERROR, SDE_ERROR_FORMAT, part);
+}
+
+static void
+test_tones_of_styles_are_optional_but_must_be_sound(void)
+{
+    g_autoptr(TempFolder) folder = temp_folder_new();
+    g_autoptr(GError) error = NULL;
+    g_autoptr(SdeBundle) without = NULL, with = NULL;
+
+    write_ours(folder);
+    without = sde_bundle_load(folder, &error);
+    g_assert_no_error(error);
+    g_assert_null(without->tones);
+    temp_text_write(folder, "styles/tones.json",
+                    TONES(SEVENTEEN, "0.1,0,-0.2", DEVIATION));
+    with = sde_bundle_load(folder, &error);
+    g_assert_no_error(error);
+    g_assert_false(with->tones[0].known);
+    g_assert_true(with->tones[1].known);
+    g_assert_cmpfloat(with->tones[1].luma[8], ==, 0.5f);
+    g_assert_cmpfloat(with->tones[1].chroma_mean[2], ==, -0.2f);
+    g_assert_cmpfloat(with->tones[1].chroma_deviation, ==, 0.1f);
+    assert_tones_refused(folder, "[]", "tones.json");
+    assert_tones_refused(folder, "{\"no_class\":{}}", "0 of 1 styles");
+    assert_tones_refused(folder, "{\"ink\":{}}", "'ink': 'luma': expected 17");
+    assert_tones_refused(folder, TONES("0,1", "0,0,0", DEVIATION), "found 2");
+    assert_tones_refused(folder, TONES(SEVENTEEN, "0,\"a\",0", DEVIATION), "number 1");
+    assert_tones_refused(folder, TONES(SEVENTEEN, "0,0,0", ""), "'chroma_deviation'");
+    assert_tones_refused(
+        folder, TONES("0,0,0,0,0,0,0,0,1,0.5,1,1,1,1,1,1,1", "0,0,0", DEVIATION),
+        "number 9");
+}
+
 int
 main(int argc, char **argv)
 {
@@ -426,6 +469,7 @@ main(int argc, char **argv)
     ADD("sdedit-object", test_wrong_values_in_the_sdedit_object_are_refused);
     ADD("class-names-need-classes", test_class_names_need_a_network_with_classes);
     ADD("noise-network", test_a_noise_network_is_optional_but_must_be_sound);
+    ADD("tones", test_tones_of_styles_are_optional_but_must_be_sound);
 #undef ADD
     return g_test_run();
 }

@@ -156,6 +156,32 @@ test_kept_color_keeps_the_means(Fixture *fixture, const void *level_map)
     g_assert_cmpfloat(fabs(held_change), <, 0.1 * free_change);
 }
 
+/* Light paper: the result has it, though the denoiser knows only darkness; but not
+ * where the picture's own colours are to be kept. */
+static void
+test_a_style_with_tones_has_them(Fixture *fixture, const void *level_map)
+{
+    SdeStyleTones tones = {.known = true};
+    double toned, kept;
+
+    for (int i = 0; i < SDE_N_TONES; i++) {
+        tones.luma[i] = 0.8f;
+    }
+    fixture->fake.base.tones = &tones;
+    fixture->fake.mean = -0.9f;
+    fixture->params.style = 0;
+    run_well(fixture, NULL);
+    toned = mean_change(fixture, 1);
+    fixture->params.sampling.strength = 0.1; /* a third of them */
+    run_well(fixture, NULL);
+    assert_near(mean_change(fixture, 1), toned / 3.0, 0.02);
+    fixture->params.keep_colors = 1.0;
+    run_well(fixture, NULL);
+    kept = mean_change(fixture, 1);
+    assert_near(toned, 0.3, 0.03);
+    assert_near(kept, 0.0, 0.02);
+}
+
 /* A bright half beside a dark one; what changes at the rim, and what farther away. */
 static void
 test_kept_structure_keeps_edges(Fixture *fixture, const void *level_map)
@@ -371,6 +397,7 @@ main(int argc, char **argv)
     ADD("constant/level-map", yes, test_the_picture_becomes_what_the_denoiser_says);
     ADD("constant/ordinary", NULL, test_the_picture_becomes_what_the_denoiser_says);
     ADD("keep-colors", yes, test_kept_color_keeps_the_means);
+    ADD("tones", yes, test_a_style_with_tones_has_them);
     ADD("keep-structure", yes, test_kept_structure_keeps_edges);
     ADD("passes", yes, test_passes_go_on_from_the_last_result);
     ADD("inversion/level-map", yes, test_inversion_leads_back);
