@@ -41,10 +41,10 @@ allocate(SdePixels *pixels, bool with_mask, bool with_alpha, GError **error)
 {
     size_t n = count_pixels(pixels);
 
-    pixels->rgb = g_try_new(float, 3 * n);
-    pixels->result = g_try_new(float, 3 * n);
-    pixels->mask = with_mask ? g_try_new(float, n) : NULL;
-    pixels->alpha = with_alpha ? g_try_new(float, n) : NULL;
+    pixels->rgb = sde_image_try_alloc(3 * n);
+    pixels->result = sde_image_try_alloc(3 * n);
+    pixels->mask = with_mask ? sde_image_try_alloc(n) : NULL;
+    pixels->alpha = with_alpha ? sde_image_try_alloc(n) : NULL;
 
     if (pixels->rgb == NULL || pixels->result == NULL ||
         (with_mask && pixels->mask == NULL) || (with_alpha && pixels->alpha == NULL)) {

@@ -48,12 +48,14 @@ create_procedure(GimpPlugIn *plug_in, const char *name)
 
 /* babl takes the conversion of pixels that was fastest when it tried some that are
  * about right, so a value half way between two of 8 bits went this way or that from one
- * run to the next. Only exact ones give the same pixels again. It reads this at the
- * first conversion, which comes after the class. */
+ * run to the next. Only exact ones give the same pixels again. And its tables of all
+ * 8-bit colours take 300 MB and longer to make than photos take to convert. It reads
+ * this at the first conversion, which comes after the class. */
 static void
 convert_exactly(void)
 {
     g_setenv("BABL_TOLERANCE", "0.0000000001", FALSE);
+    g_setenv("BABL_LUT", "0", FALSE);
 }
 
 static void

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "base/pages.h"
 #include "sde.h"
 
 #if defined(__SANITIZE_ADDRESS__)
@@ -35,16 +36,6 @@ struct _SdeArena {
     size_t capacity, used, peak; /* bytes */
 };
 
-/* Large pages: convolutions walk megabytes with long strides, and small pages would
- * cost a TLB miss each. Only advice, so failure is no error. */
-static void
-advise_huge_pages(void *base, size_t size)
-{
-#ifdef MADV_HUGEPAGE
-    (void) madvise(base, size, MADV_HUGEPAGE);
-#endif
-}
-
 SdeArena *
 sde_arena_new(size_t capacity, GError **error)
 {
@@ -61,7 +52,7 @@ sde_arena_new(size_t capacity, GError **error)
                     capacity >> 20);
         return NULL;
     }
-    advise_huge_pages(base, capacity);
+    sde_pages_advise(base, capacity);
     POISON(base, capacity);
 
     SdeArena *arena = g_new0(SdeArena, 1);

@@ -334,14 +334,27 @@ sde_blend_match_colors(float *rgb, const float *levels, int width, int height,
 /* ---- pixels and planes ------------------------------------------------------------
  */
 
-void
-sde_blend_copy(const SdeImage *source, SdeImage *result)
+typedef struct {
+    const SdeImage *source;
+    SdeImage *result;
+} Copy;
+
+static void
+copy_row(size_t y, int thread, void *data)
 {
-    for (int y = 0; y < source->height; y++) {
-        memcpy(result->pixels + (size_t) y * result->stride,
-               source->pixels + (size_t) y * source->stride,
-               3 * (size_t) source->width * sizeof(float));
-    }
+    const Copy *copy = data;
+
+    memcpy(copy->result->pixels + y * copy->result->stride,
+           copy->source->pixels + y * copy->source->stride,
+           3 * (size_t) copy->source->width * sizeof(float));
+}
+
+void
+sde_blend_copy(SdePool *pool, const SdeImage *source, SdeImage *result)
+{
+    Copy copy = {source, result};
+
+    sde_parallel_for(pool, (size_t) source->height, NULL, copy_row, &copy);
 }
 
 void

@@ -5,8 +5,8 @@
 
 #include "task/task.h"
 
-/* result = source, row by row. */
-void sde_blend_copy(const SdeImage *source, SdeImage *result);
+/* result = source. */
+void sde_blend_copy(SdePool *pool, const SdeImage *source, SdeImage *result);
 
 /* Replaces every pixel by a smooth continuation of the pixels around, in the measure of
  * its level: 0 stays bit for bit, 1 is all continuation (push-pull, Gortler et al.

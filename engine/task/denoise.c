@@ -243,32 +243,45 @@ find_grain(const Run *run)
     }
 }
 
+typedef struct {
+    const Run *run;
+    SdeImage *result; /* the source so far */
+} Writing;
+
+static void
+write_row(size_t y, int thread, void *data)
+{
+    const Writing *writing = data;
+    const Run *run = writing->run;
+    SdeImage *result = writing->result;
+    float strength = (float) run->params->strength;
+    float keep = (float) run->params->keep_grain;
+    float *to = result->pixels + ((size_t) run->rect.y + y) * result->stride +
+                3 * (size_t) run->rect.x;
+    const float *levels =
+        run->levels == NULL ? NULL : run->levels + y * (size_t) run->padded_width;
+
+    for (int x = 0; x < run->rect.width; x++, to += 3) {
+        size_t at = y * (size_t) run->rect.width + (size_t) x;
+        float grain = run->grain != NULL ? keep * run->grain[at] : 0.0f;
+        float weight = levels == NULL ? strength : strength * levels[x];
+        float change[3];
+
+        read_change(run, x, (int) y, change);
+        for (int c = 0; weight > 0.0f && c < 3; c++) {
+            to[c] += weight * (change[c] - grain);
+        }
+    }
+}
+
 static void
 write_result(const Run *run, SdeImage *result)
 {
-    float strength = (float) run->params->strength;
-    float keep = (float) run->params->keep_grain;
+    Writing writing = {run, result};
 
     find_grain(run);
-    for (int y = 0; y < run->rect.height; y++) {
-        float *to = result->pixels + (size_t) (run->rect.y + y) * result->stride +
-                    3 * (size_t) run->rect.x;
-        const float *levels =
-            run->levels == NULL ? NULL
-                                : run->levels + (size_t) y * (size_t) run->padded_width;
-
-        for (int x = 0; x < run->rect.width; x++, to += 3) {
-            size_t at = (size_t) y * (size_t) run->rect.width + (size_t) x;
-            float grain = run->grain != NULL ? keep * run->grain[at] : 0.0f;
-            float weight = levels == NULL ? strength : strength * levels[x];
-            float change[3];
-
-            read_change(run, x, y, change);
-            for (int c = 0; weight > 0.0f && c < 3; c++) {
-                to[c] += weight * (change[c] - grain);
-            }
-        }
-    }
+    sde_parallel_for(run->task->pool, (size_t) run->rect.height, NULL, write_row,
+                     &writing);
 }
 
 /* ---- the run ----------------------------------------------------------------------
@@ -400,7 +413,7 @@ find_level(Run *run, const SdeMask *mask, const SdeSpan *span, GError **error)
 static void
 finish(const Run *run, SdeImage *result)
 {
-    sde_blend_copy(run->source, result);
+    sde_blend_copy(run->task->pool, run->source, result);
     if (run->d != NULL) {
         write_result(run, result);
     }

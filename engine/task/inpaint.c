@@ -323,14 +323,14 @@ sde_inpaint_run(SdeTask *task, const SdeImage *source, const SdeMask *mask,
 
     g_array_set_clear_func(works, work_clear);
     if (params->sampling.strength <= 0.0) { /* no noise, no change */
-        sde_blend_copy(source, result);
+        sde_blend_copy(task->pool, source, result);
         return true;
     }
     if (!plan_all(works, holes, task, params, error) ||
         !run_all(works, task, source, mask, params, span, error)) {
         return false;
     }
-    sde_blend_copy(source, result);
+    sde_blend_copy(task->pool, source, result);
     for (guint i = 0; i < works->len; i++) {
         paste(&g_array_index(works, Work, i), result);
     }

@@ -118,7 +118,7 @@ sde_restyle_run(SdeTask *task, const SdeImage *source, const SdeMask *mask,
     size_t bytes;
 
     if (params->sampling.strength <= 0.0) { /* no noise, no change */
-        sde_blend_copy(source, result);
+        sde_blend_copy(task->pool, source, result);
         return true;
     }
     toned = choose_tones(&walk, task->denoiser, params, &tones);
@@ -145,7 +145,7 @@ sde_restyle_run(SdeTask *task, const SdeImage *source, const SdeMask *mask,
         return false;
     }
     sde_area_load_picture(&area, source); /* start is what the last pass began with */
-    sde_blend_copy(source, result);
+    sde_blend_copy(task->pool, source, result);
     paste(&area, task->denoiser->level_map, result);
     return true;
 }

@@ -341,6 +341,20 @@ denoise_window(const SdeTiles *tiles, SdeTask *task, const SdeTilesInput *input,
     return true;
 }
 
+typedef struct {
+    const SdeTiles *tiles;
+    float *d;
+} Clearing;
+
+static void
+clear_row(size_t y, int thread, void *data)
+{
+    const Clearing *clearing = data;
+    size_t pitch = 3 * (size_t) clearing->tiles->width;
+
+    memset(clearing->d + y * pitch, 0, pitch * sizeof(float));
+}
+
 bool
 sde_tiles_denoise(const SdeTiles *tiles, SdeTask *task, const SdeTilesInput *input,
                   float *d, const SdeSpan *span, GError **error)
@@ -357,7 +371,8 @@ sde_tiles_denoise(const SdeTiles *tiles, SdeTask *task, const SdeTilesInput *inp
     }
     g_assert(input->n_views >= 1 && input->first_view >= 0 &&
              input->first_view + input->n_views <= SDE_MAX_VIEWS);
-    memset(d, 0, (size_t) tiles->width * (size_t) tiles->height * 3 * sizeof(float));
+    sde_parallel_for(task->pool, (size_t) tiles->height, NULL, clear_row,
+                     &(Clearing) {tiles, d});
     for (int i = 0; i < sde_tiles_get_count(tiles); i++) {
         if (tiles->selected[i]) {
             SdeSpan part = sde_span_part(span, done, n_selected);

@@ -30,6 +30,17 @@ static const FileType file_types[] = {
     {"gegl:tiff-load", "gegl:tiff-save", {".tif", ".tiff"}, {"II*", "MM\0*"}, 3},
 };
 
+/* babl takes the conversion of pixels that was fastest when it tried some that are
+ * about right, so only exact ones give the same pixels in every run. Its tables of all
+ * 8-bit colours take 300 MB and longer to make than photos take to convert. */
+void
+sde_picture_start(void)
+{
+    g_setenv("BABL_TOLERANCE", "0.0000000001", FALSE);
+    g_setenv("BABL_LUT", "0", FALSE);
+    gegl_init(NULL, NULL);
+}
+
 /* ---- what GEGL says ---------------------------------------------------------------
  */
 
@@ -150,6 +161,20 @@ load_buffer(const char *path, GError **error)
     return NULL;
 }
 
+static float *
+allocate(size_t width, size_t height, size_t channels, GError **error)
+{
+    float *pixels = sde_image_try_alloc(width * height * channels);
+
+    if (pixels == NULL) {
+        g_set_error(error, SDE_ERROR, SDE_ERROR_TOO_LARGE,
+                    "there is no memory for a picture of %" G_GSIZE_FORMAT
+                    " × %" G_GSIZE_FORMAT " pixels",
+                    width, height);
+    }
+    return pixels;
+}
+
 static void
 read_pixels(GeglBuffer *buffer, const char *format, int channels, float *pixels)
 {
@@ -173,12 +198,26 @@ sde_picture_load(const char *path, GError **error)
     width = (size_t) gegl_buffer_get_width(buffer);
     height = (size_t) gegl_buffer_get_height(buffer);
     picture->buffer = buffer;
-    picture->image = (SdeImage) {.pixels = g_new(float, width *height * 3),
+    picture->image = (SdeImage) {.pixels = allocate(width, height, 3, error),
                                  .width = (int) width,
                                  .height = (int) height,
                                  .stride = width * 3};
+    if (picture->image.pixels == NULL) {
+        sde_picture_free(picture);
+        return NULL;
+    }
     read_pixels(buffer, "R'G'B' float", 3, picture->image.pixels);
     return picture;
+}
+
+bool
+sde_picture_new_result(const SdePicture *picture, SdeImage *result, GError **error)
+{
+    *result = picture->image;
+    result->stride = 3 * (size_t) result->width;
+    result->pixels =
+        allocate((size_t) result->width, (size_t) result->height, 3, error);
+    return result->pixels != NULL;
 }
 
 void
@@ -204,7 +243,10 @@ sde_picture_load_mask(const char *path, SdeMask *mask, GError **error)
     }
     width = (size_t) gegl_buffer_get_width(buffer);
     height = (size_t) gegl_buffer_get_height(buffer);
-    levels = g_new(float, width *height);
+    levels = allocate(width, height, 1, error);
+    if (levels == NULL) {
+        return false;
+    }
     read_pixels(buffer, "Y' float", 1, levels);
     *mask = (SdeMask) {.levels = levels,
                        .width = (int) width,

@@ -11,10 +11,17 @@ typedef struct {
     SdeImage image; /* its pixels as sRGB floats, without alpha */
 } SdePicture;
 
+/* Before all others; gegl_exit() ends it. */
+void sde_picture_start(void);
+
 /* PNG, JPEG or TIFF. */
 SdePicture *sde_picture_load(const char *path, GError **error);
 void sde_picture_free(SdePicture *picture); /* accepts NULL */
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(SdePicture, sde_picture_free)
+
+/* An image of the picture's size, of undefined content; caller frees result->pixels. */
+bool sde_picture_new_result(const SdePicture *picture, SdeImage *result,
+                            GError **error);
 
 /* Luminance 0..1 of a picture, alpha ignored; caller frees mask->levels. */
 bool sde_picture_load_mask(const char *path, SdeMask *mask, GError **error);

@@ -86,7 +86,7 @@ job_load_pictures(Job *job, const SdeOptions *options, GError **error)
         (mask != NULL && !sde_picture_check_source(mask, error))) {
         return false;
     }
-    gegl_init(NULL, NULL); /* takes longer than all that can fail before */
+    sde_picture_start(); /* takes longer than all that can fail before */
     job->gegl_runs = true;
     job->picture = sde_picture_load(options->names[0], error);
     return job->picture != NULL &&
@@ -105,9 +105,7 @@ job_load(Job *job, const SdeOptions *options, const char *target, GError **error
     if (job->model == NULL) {
         return false;
     }
-    job->result = job->picture->image;
-    job->result.pixels = g_new(float, job->result.stride *(size_t) job->result.height);
-    return true;
+    return sde_picture_new_result(job->picture, &job->result, error);
 }
 
 /* `style` stays where no name is given. */
