@@ -2,8 +2,8 @@
  * to t0, walk down again under the style's class label, and hold the coarse colours. A
  * mask grades t0 per pixel where the model takes that, else it blends; in the same way
  * edges can be noised less than the rest. What is pasted is the change that the walk
- * made: with max_side the picture keeps its own fine detail, and values outside 0..1
- * stay. SPDX-License-Identifier: GPL-3.0-or-later */
+ * made: with max_side the picture keeps its own fine detail, and where a style has no
+ * tones, values outside 0..1 stay. SPDX-License-Identifier: GPL-3.0-or-later */
 #include "task/restyle.h"
 
 #include <string.h>
@@ -30,8 +30,31 @@ keep_change(const SdeArea *area)
     }
 }
 
+/* The picture, at its own size, gets the style's tones, too. */
 static void
-paste(const SdeArea *area, bool graded, SdeImage *result)
+paste_pixel(const SdeToning *toning, float level, float weight, const float *change,
+            float *to)
+{
+    float moved[3], added[3];
+
+    memcpy(added, change, sizeof added);
+    if (toning->share > 0.0f) {
+        for (int c = 0; c < 3; c++) {
+            moved[c] = 2.0f * to[c] - 1.0f;
+        }
+        sde_tones_move(toning, level, moved);
+        for (int c = 0; c < 3; c++) {
+            to[c] = 0.5f * moved[c] + 0.5f;
+        }
+        sde_tones_move_change(toning, level, added);
+    }
+    for (int c = 0; c < 3; c++) {
+        to[c] += weight * added[c];
+    }
+}
+
+static void
+paste(const SdeArea *area, const SdeToning *toning, bool graded, SdeImage *result)
 {
     SdeRect rect = area->rect;
     g_autofree float *row = g_new(float, 3 * (size_t) rect.width);
@@ -47,8 +70,8 @@ paste(const SdeArea *area, bool graded, SdeImage *result)
         for (int x = 0; x < rect.width; x++) {
             float weight = sde_mask_paste_weight(mask[x], graded);
 
-            for (int c = 3 * x; weight > 0.0f && c < 3 * x + 3; c++) {
-                to[c] += weight * row[c];
+            if (weight > 0.0f) {
+                paste_pixel(toning, mask[x], weight, row + 3 * x, to + 3 * x);
             }
         }
     }
@@ -70,6 +93,28 @@ choose_tones(SdeWalk *walk, const SdeDenoiser *denoiser, const SdeRestyleParams 
     walk->keep_colors = 1.0;
     return known * (float) ((1.0 - params->keep_colors) *
                             MIN(params->sampling.strength / FULL_TONES, 1.0));
+}
+
+/* Levels, and the picture that the walk begins with; returns how its tones were moved.
+ */
+static SdeToning
+load(const SdeArea *area, const SdeImage *source, const SdeStyleTones *tones,
+     float share)
+{
+    size_t n = sde_area_count_pixels(area);
+    SdeToning toning = {0};
+
+    sde_area_load_levels(area);
+    sde_area_load_picture(area, source);
+    if (share > 0.0f) {
+        toning = sde_tones_find(tones, share, area->levels, n, area->start);
+    }
+    for (size_t i = 0; share > 0.0f && i < n; i++) {
+        if (area->levels[i] > 0.0f) {
+            sde_tones_move(&toning, area->levels[i], area->start + 3 * i);
+        }
+    }
+    return toning;
 }
 
 /* Each pass starts from what the one before made, with noise of its own. */
@@ -105,7 +150,8 @@ sde_restyle_run(SdeTask *task, const SdeImage *source, const SdeMask *mask,
     g_autoptr(SdeArena) arena = NULL;
     SdeArea area;
     SdeStyleTones tones;
-    float toned;
+    SdeToning toning;
+    float share;
     SdeWalk walk = {.area = &area,
                     .sampling = &params->sampling,
                     .n_resample = 1,
@@ -121,7 +167,7 @@ sde_restyle_run(SdeTask *task, const SdeImage *source, const SdeMask *mask,
         sde_blend_copy(task->pool, source, result);
         return true;
     }
-    toned = choose_tones(&walk, task->denoiser, params, &tones);
+    share = choose_tones(&walk, task->denoiser, params, &tones);
     sde_area_init(&area, task->denoiser,
                   sde_mask_find_crop(mask, source->width, source->height),
                   params->sampling.max_side);
@@ -131,21 +177,18 @@ sde_restyle_run(SdeTask *task, const SdeImage *source, const SdeMask *mask,
     }
     sde_area_alloc(&area, arena);
     sde_mask_read(mask, area.rect, area.mask);
-    sde_area_load_levels(&area);
-    sde_area_load_picture(&area, source);
+    toning = load(&area, source, &tones, share);
     if (params->keep_structure > 0.0) {
         sde_edges_protect(area.start, area.padded_width, area.padded_height,
                           params->keep_structure, area.levels, area.out);
     }
-    if (toned > 0.0f) {
-        sde_tones_move(&tones, toned, area.levels, sde_area_count_pixels(&area),
-                       area.start);
-    }
     if (!paint(&walk, task, tiles, params->n_passes, span, error)) {
         return false;
     }
-    sde_area_load_picture(&area, source); /* start is what the last pass began with */
+    if (params->n_passes > 1) { /* start is what the last pass began with */
+        toning = load(&area, source, &tones, share);
+    }
     sde_blend_copy(task->pool, source, result);
-    paste(&area, task->denoiser->level_map, result);
+    paste(&area, &toning, task->denoiser->level_map, result);
     return true;
 }

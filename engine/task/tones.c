@@ -7,10 +7,11 @@
 #include "task/tones.h"
 
 #include <math.h>
+#include <string.h>
 
 #include "task/task.h"
 
-#define N_BINS   64
+#define N_BINS   SDE_TONES_BINS
 #define CLIP     2.0
 #define N_ROUNDS 20 /* of cutting the histogram */
 /* Of chroma: a photo of little colour is not made gaudy. */
@@ -22,11 +23,6 @@ typedef struct {
     double luma[N_BINS];    /* share of each bin */
     double chroma_variance; /* mean over the channels less Y' */
 } Statistics;
-
-typedef struct {
-    float curve[N_BINS + 1]; /* Y' of 0, 1 / N_BINS, … */
-    float gain;              /* of chroma */
-} Move;
 
 /* ---- the style's ------------------------------------------------------------------
  */
@@ -157,33 +153,40 @@ find_gain(const Statistics *photo, const SdeStyleTones *tones)
     return MIN(tones->chroma_deviation / (float) deviation, MAX_GAIN);
 }
 
-/* Hues stay, on the style's paper. */
-static void
-move_pixel(const SdeStyleTones *tones, const Move *move, float share, float *rgb)
+SdeToning
+sde_tones_find(const SdeStyleTones *tones, float share, const float *levels, size_t n,
+               const float *rgb)
+{
+    Statistics photo = measure(rgb, levels, n);
+    SdeToning toning = {.share = share, .gain = find_gain(&photo, tones)};
+
+    memcpy(toning.paper, tones->chroma_mean, sizeof toning.paper);
+    find_curve(&photo, tones, toning.curve);
+    return toning;
+}
+
+void
+sde_tones_move(const SdeToning *toning, float level, float *rgb)
 {
     float luma = shift_range(sde_luma(rgb)), at = sde_clamp_unit(luma) * N_BINS;
     int i = MIN((int) at, N_BINS - 1);
-    float y = move->curve[i] + (at - (float) i) * (move->curve[i + 1] - move->curve[i]);
+    const float *curve = toning->curve;
+    float y = curve[i] + (at - (float) i) * (curve[i + 1] - curve[i]);
 
     for (int c = 0; c < 3; c++) {
-        float chroma = move->gain * (shift_range(rgb[c]) - luma);
-        float to = 2.0f * (y + chroma + tones->chroma_mean[c]) - 1.0f;
+        float chroma = toning->gain * (shift_range(rgb[c]) - luma);
+        float to = 2.0f * (y + chroma + toning->paper[c]) - 1.0f;
 
-        rgb[c] += share * (CLAMP(to, -1.0f, 1.0f) - rgb[c]);
+        rgb[c] += toning->share * level * (CLAMP(to, -1.0f, 1.0f) - rgb[c]);
     }
 }
 
 void
-sde_tones_move(const SdeStyleTones *tones, float share, const float *levels, size_t n,
-               float *rgb)
+sde_tones_move_change(const SdeToning *toning, float level, float *rgb)
 {
-    Statistics photo = measure(rgb, levels, n);
-    Move move = {.gain = find_gain(&photo, tones)};
+    float luma = sde_luma(rgb), grey = toning->share * level;
 
-    find_curve(&photo, tones, move.curve);
-    for (size_t i = 0; i < n; i++) {
-        if (levels[i] > 0.0f) {
-            move_pixel(tones, &move, share * levels[i], rgb + 3 * i);
-        }
+    for (int c = 0; toning->gain <= 0.0f && c < 3; c++) {
+        rgb[c] += grey * (luma - rgb[c]);
     }
 }

@@ -10,7 +10,20 @@
 SdeStyleTones sde_tones_of(const SdeDenoiser *denoiser, const SdeClasses *classes,
                            float *share);
 
-/* Moves n pixels (n × 3, -1..1) by share × level of the way to these tones. Pixels of
- * level 0 are not looked at. */
-void sde_tones_move(const SdeStyleTones *tones, float share, const float *levels,
-                    size_t n, float *rgb);
+#define SDE_TONES_BINS 64
+
+/* How to move a photo's tones to those of a style. */
+typedef struct {
+    float share;                     /* of the way, 0..1 */
+    float curve[SDE_TONES_BINS + 1]; /* Y' of 0, 1 / SDE_TONES_BINS, … */
+    float gain;                      /* of chroma */
+    float paper[3];                  /* R'G'B' less Y' */
+} SdeToning;
+
+/* For the n pixels (n × 3, -1..1) of a photo; those of level 0 do not count. */
+SdeToning sde_tones_find(const SdeStyleTones *tones, float share, const float *levels,
+                         size_t n, const float *rgb);
+/* Moves a pixel, -1..1, by share × level of the way. */
+void sde_tones_move(const SdeToning *toning, float level, float *rgb);
+/* What the walk changed in a pixel: without colours where the style has none. */
+void sde_tones_move_change(const SdeToning *toning, float level, float *rgb);

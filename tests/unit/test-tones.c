@@ -59,9 +59,20 @@ luma_at(const Fixture *fixture, int i)
 }
 
 static void
+move_all(Fixture *fixture, float share)
+{
+    SdeToning toning =
+        sde_tones_find(&fixture->tones, share, fixture->levels, N, fixture->rgb);
+
+    for (int i = 0; i < N; i++) {
+        sde_tones_move(&toning, fixture->levels[i], fixture->rgb + 3 * i);
+    }
+}
+
+static void
 test_luma_gets_the_distribution(Fixture *fixture, const void *data)
 {
-    sde_tones_move(&fixture->tones, 1.0f, fixture->levels, N, fixture->rgb);
+    move_all(fixture, 1.0f);
     for (int i = N / 16; i < N - N / 16; i++) {
         assert_near(luma_at(fixture, i), 0.5 + 0.4 * i / (N - 1), 0.01);
     }
@@ -71,23 +82,18 @@ static void
 test_a_share_goes_a_part_of_the_way(Fixture *fixture, const void *data)
 {
     fixture->levels[N / 2] = 0.5f; /* and so does a level */
-    sde_tones_move(&fixture->tones, 0.5f, fixture->levels, N, fixture->rgb);
+    move_all(fixture, 0.5f);
     assert_near(luma_at(fixture, N / 4), 0.5 * (0.25 + 0.6), 0.01);
     assert_near(luma_at(fixture, N / 2), 0.75 * 0.5 + 0.25 * 0.7, 0.01);
 }
 
 static void
-test_what_is_not_masked_neither_counts_nor_moves(Fixture *fixture, const void *data)
+test_what_is_not_masked_does_not_count(Fixture *fixture, const void *data)
 {
-    float before[3 * N];
-
     for (int i = N / 2; i < N; i++) { /* the light half */
         fixture->levels[i] = 0.0f;
     }
-    memcpy(before, fixture->rgb, sizeof before);
-    sde_tones_move(&fixture->tones, 1.0f, fixture->levels, N, fixture->rgb);
-    g_assert_true(memcmp(before + 3 * (N / 2), fixture->rgb + 3 * (N / 2),
-                         sizeof(float) * 3 * (N / 2)) == 0);
+    move_all(fixture, 1.0f);
     assert_near(luma_at(fixture, N / 4), 0.7, 0.01); /* the median of what counts */
 }
 
@@ -99,7 +105,7 @@ test_an_even_picture_stays_even(Fixture *fixture, const void *data)
     for (int i = 0; i < 3 * N; i++) {
         fixture->rgb[i] = 0.1f + 0.02f * (float) (i / 3) / N;
     }
-    sde_tones_move(&fixture->tones, 1.0f, fixture->levels, N, fixture->rgb);
+    move_all(fixture, 1.0f);
     assert_near(luma_at(fixture, N - 1) - luma_at(fixture, 0), 0.01, 0.02);
 }
 
@@ -107,7 +113,7 @@ static void
 test_a_grey_style_takes_the_colour(Fixture *fixture, const void *data)
 {
     fill_ramp(fixture, 0.1f);
-    sde_tones_move(&fixture->tones, 1.0f, fixture->levels, N, fixture->rgb);
+    move_all(fixture, 1.0f);
     for (int i = 0; i < N; i++) {
         assert_near((double) fixture->rgb[3 * i], (double) fixture->rgb[3 * i + 1],
                     1e-5);
@@ -126,7 +132,7 @@ test_colours_get_the_deviation_and_the_paper(Fixture *fixture, const void *data)
     fill_ramp(fixture, 0.2f);
     memcpy(tones->chroma_mean, paper, sizeof paper);
     tones->chroma_deviation = 0.5f * 0.2f * sqrtf(2.0f / 3.0f);
-    sde_tones_move(tones, 1.0f, fixture->levels, N, fixture->rgb);
+    move_all(fixture, 1.0f);
     for (int i = N / 4; i < 3 * N / 4; i++) { /* where nothing leaves 0..1 */
         const float *rgb = fixture->rgb + 3 * i;
         double wave = i % 16 < 8 ? 0.1 : -0.1;
@@ -136,13 +142,29 @@ test_colours_get_the_deviation_and_the_paper(Fixture *fixture, const void *data)
     }
 }
 
+/* What the walk changed loses its colours where the style has none, and only there. */
+static void
+test_changes_are_grey_in_grey_styles(Fixture *fixture, const void *data)
+{
+    SdeToning grey = {.share = 0.5f}, coloured = {.share = 1.0f, .gain = 1.0f};
+    float change[3] = {0.2f, -0.1f, 0.3f}, kept[3], luma = sde_luma(change);
+
+    memcpy(kept, change, sizeof kept);
+    sde_tones_move_change(&coloured, 1.0f, kept);
+    g_assert_true(memcmp(kept, change, sizeof kept) == 0);
+    sde_tones_move_change(&grey, 1.0f, kept);
+    for (int c = 0; c < 3; c++) {
+        assert_near((double) kept[c], 0.5 * (double) (change[c] + luma), 1e-6);
+    }
+}
+
 /* Nearly grey: at most half as much again. */
 static void
 test_pale_photos_stay_pale(Fixture *fixture, const void *data)
 {
     fill_ramp(fixture, 0.01f);
     fixture->tones.chroma_deviation = 0.2f;
-    sde_tones_move(&fixture->tones, 1.0f, fixture->levels, N, fixture->rgb);
+    move_all(fixture, 1.0f);
     for (int i = 0; i < N; i++) {
         const float *rgb = fixture->rgb + 3 * i;
 
@@ -183,10 +205,11 @@ main(int argc, char **argv)
     g_test_add("/tones/" name, Fixture, NULL, set_up, function, tear_down)
     ADD("luma", test_luma_gets_the_distribution);
     ADD("share", test_a_share_goes_a_part_of_the_way);
-    ADD("mask", test_what_is_not_masked_neither_counts_nor_moves);
+    ADD("mask", test_what_is_not_masked_does_not_count);
     ADD("even", test_an_even_picture_stays_even);
     ADD("grey", test_a_grey_style_takes_the_colour);
     ADD("colours", test_colours_get_the_deviation_and_the_paper);
+    ADD("changes", test_changes_are_grey_in_grey_styles);
     ADD("pale", test_pale_photos_stay_pale);
     ADD("mix", test_classes_mix);
 #undef ADD
