@@ -65,13 +65,14 @@ paste(const SdeArea *area, const SdeToning *toning, bool graded, SdeImage *resul
         float *to = result->pixels + (size_t) (rect.y + y) * result->stride +
                     3 * (size_t) rect.x;
         const float *mask = area->mask + (size_t) y * (size_t) rect.width;
+        const float *change = row;
 
         sde_area_read_row(area, area->out, y, row, scratch);
-        for (int x = 0; x < rect.width; x++) {
+        for (int x = 0; x < rect.width; x++, change += 3, to += 3) {
             float weight = sde_mask_paste_weight(mask[x], graded);
 
             if (weight > 0.0f) {
-                paste_pixel(toning, mask[x], weight, row + 3 * x, to + 3 * x);
+                paste_pixel(toning, mask[x], weight, change, to);
             }
         }
     }
