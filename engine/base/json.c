@@ -408,12 +408,24 @@ sde_json_get_double(JsonObject *object, const char *key, double min, double max,
     return true;
 }
 
-double
-sde_json_number_of(JsonNode *node, double otherwise)
+bool
+sde_json_read_numbers(JsonArray *array, const char *key, double min, double max,
+                      double *numbers, GError **error)
 {
-    return holds_value(node, G_TYPE_INT64) || holds_value(node, G_TYPE_DOUBLE)
-               ? json_node_get_double(node)
-               : otherwise;
+    for (unsigned i = 0; i < json_array_get_length(array); i++) {
+        JsonNode *node = json_array_get_element(array, i);
+        bool is_number =
+            holds_value(node, G_TYPE_INT64) || holds_value(node, G_TYPE_DOUBLE);
+        double number = is_number ? json_node_get_double(node) : 0.0;
+
+        if (!is_number || !(number >= min && number <= max)) {
+            g_set_error(error, SDE_ERROR, SDE_ERROR_FORMAT,
+                        "'%s': number %u is not from %g to %g", key, i, min, max);
+            return false;
+        }
+        numbers[i] = number;
+    }
+    return true;
 }
 
 bool

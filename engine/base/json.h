@@ -27,8 +27,10 @@ bool sde_json_get_double(JsonObject *object, const char *key, double min, double
                          double *value, GError **error);
 bool sde_json_get_bool(JsonObject *object, const char *key, bool *value,
                        GError **error);
-/* The number of a node, or `otherwise` where it holds none. */
-double sde_json_number_of(JsonNode *node, double otherwise);
+/* All elements of the array, which stands under `key`; another type or a number outside
+ * min..max is SDE_ERROR_FORMAT, which names the element. */
+bool sde_json_read_numbers(JsonArray *array, const char *key, double min, double max,
+                           double *numbers, GError **error);
 /* Lent by the object. */
 bool sde_json_peek_string(JsonObject *object, const char *key, const char **value,
                           GError **error);

@@ -259,6 +259,7 @@ read_class_names(JsonObject *object, SdeBundle *bundle, GError **error)
 static bool
 read_filling_gain(JsonObject *object, SdeBundle *bundle, GError **error)
 {
+    double gains[SDE_MAX_FILLING_GAIN];
     JsonArray *list = NULL;
     unsigned n;
 
@@ -272,15 +273,12 @@ read_filling_gain(JsonObject *object, SdeBundle *bundle, GError **error)
                     SDE_MAX_FILLING_GAIN, n);
         return false;
     }
+    if (n > 0 &&
+        !sde_json_read_numbers(list, "filling_gain", 0.0, MAX_GAIN, gains, error)) {
+        return false;
+    }
     for (unsigned i = 0; i < n; i++) {
-        double gain = sde_json_number_of(json_array_get_element(list, i), -1.0);
-
-        if (!(gain >= 0.0 && gain <= MAX_GAIN)) {
-            g_set_error(error, SDE_ERROR, SDE_ERROR_FORMAT,
-                        "'filling_gain': number %u is not from 0 to %g", i, MAX_GAIN);
-            return false;
-        }
-        bundle->filling_gain[i] = (float) gain;
+        bundle->filling_gain[i] = (float) gains[i];
     }
     bundle->n_filling_gain = (int) n;
     return true;

@@ -232,15 +232,8 @@ read_trained_betas(JsonObject *object, SdeSchedulerConfig *config, GError **erro
         return false;
     }
     betas = g_new0(double, config->num_train_timesteps);
-    for (int i = 0; i < config->num_train_timesteps; i++) {
-        double beta = sde_json_number_of(json_array_get_element(list, (guint) i), -1.0);
-
-        if (!(beta >= 0 && beta <= 1)) {
-            g_set_error(error, SDE_ERROR, SDE_ERROR_FORMAT,
-                        "'trained_betas': number %d is not from 0 to 1", i);
-            return false;
-        }
-        betas[i] = beta;
+    if (!sde_json_read_numbers(list, "trained_betas", 0, 1, betas, error)) {
+        return false;
     }
     config->trained_betas = g_steal_pointer(&betas);
     config->beta_schedule = SDE_BETAS_TRAINED;

@@ -4,11 +4,12 @@
 #include "base/json.h"
 #include "sde.h"
 
-/* Numbers of a key, each in low..high. */
+/* n numbers, at most SDE_N_TONES, each in low..high. */
 static bool
 read_numbers(JsonObject *object, const char *key, double low, double high,
              float *numbers, unsigned n, GError **error)
 {
+    double read[SDE_N_TONES];
     JsonArray *list = NULL;
     unsigned found;
 
@@ -21,15 +22,11 @@ read_numbers(JsonObject *object, const char *key, double low, double high,
                     "'%s': expected %u numbers, found %u", key, n, found);
         return false;
     }
+    if (!sde_json_read_numbers(list, key, low, high, read, error)) {
+        return false;
+    }
     for (unsigned i = 0; i < n; i++) {
-        double number = sde_json_number_of(json_array_get_element(list, i), high + 1.0);
-
-        if (!(number >= low && number <= high)) {
-            g_set_error(error, SDE_ERROR, SDE_ERROR_FORMAT,
-                        "'%s': number %u is not from %g to %g", key, i, low, high);
-            return false;
-        }
-        numbers[i] = (float) number;
+        numbers[i] = (float) read[i];
     }
     return true;
 }
