@@ -170,6 +170,12 @@ load_tones(SdeBundle *bundle, GError **error)
     if (!has_file(bundle->folder, name)) {
         return true;
     }
+    if (bundle->class_names == NULL) { /* then the network may have more classes */
+        g_set_error(error, SDE_ERROR, SDE_ERROR_FORMAT,
+                    "'%s' is there, expected 'class_names' in model_index.json with it",
+                    name);
+        return false;
+    }
     bundle->tones = sde_style_tones_load(path, bundle->class_names, error);
     return bundle->tones != NULL;
 }

@@ -63,7 +63,7 @@ read_styles(JsonObject *root, GStrv class_names, SdeStyleTones *tones, GError **
 {
     guint n_found = 0;
 
-    for (guint i = 0; class_names != NULL && class_names[i] != NULL; i++) {
+    for (guint i = 0; class_names[i] != NULL; i++) {
         JsonObject *style = NULL;
 
         if (!sde_json_peek_object(root, class_names[i], &style, error)) {
@@ -96,8 +96,7 @@ sde_style_tones_load(const char *path, GStrv class_names, GError **error)
     if (root == NULL) {
         return NULL;
     }
-    tones = g_new0(SdeStyleTones,
-                   class_names != NULL ? MAX(g_strv_length(class_names), 1) : 1);
+    tones = g_new0(SdeStyleTones, g_strv_length(class_names) + 1);
     if (!read_styles(json_node_get_object(root), class_names, tones, error)) {
         g_autofree char *name = g_filename_display_name(path);
 

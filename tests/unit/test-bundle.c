@@ -442,6 +442,9 @@ test_tones_of_styles_are_optional_but_must_be_sound(void)
     assert_tones_refused(
         folder, TONES("0,0,0,0,0,0,0,0,1,0.5,1,1,1,1,1,1,1", "0,0,0", DEVIATION),
         "number 9");
+    temp_text_write(folder, "model_index.json",
+                    "{\"sdedit\":{\"patch_size\":2,\"level_map\":true}}");
+    assert_tones_refused(folder, "{}", "'class_names'");
 }
 
 int
