@@ -94,15 +94,15 @@ typedef struct {
     int width, height;
     size_t stride; /* floats from row to row, at least 3 * width */
 } SdeImage;
-
-/* Memory for pixels, of undefined content, in large pages where the system has them.
- * NULL: there is none left. g_free when done. */
-float *sde_image_try_alloc(size_t n_floats);
 typedef struct {
     const float *levels;
     int width, height;
     size_t stride; /* floats from row to row, at least width */
 } SdeMask;
+
+/* Memory for pixels, of undefined content, in large pages where the system has them.
+ * NULL: there is none left. g_free when done. */
+float *sde_image_try_alloc(size_t n_floats);
 
 /* ---- runs ------------------------------------------------------------------------ */
 

@@ -52,7 +52,7 @@ create_procedure(GimpPlugIn *plug_in, const char *name)
  * 8-bit colours take 300 MB and longer to make than photos take to convert. It reads
  * this at the first conversion, which comes after the class. */
 static void
-convert_exactly(void)
+set_up_babl(void)
 {
     g_setenv("BABL_TOLERANCE", "0.0000000001", FALSE);
     g_setenv("BABL_LUT", "0", FALSE);
@@ -63,7 +63,7 @@ sde_plug_in_class_init(SdePlugInClass *klass)
 {
     GimpPlugInClass *plug_in_class = GIMP_PLUG_IN_CLASS(klass);
 
-    convert_exactly();
+    set_up_babl();
     plug_in_class->query_procedures = query_procedures;
     plug_in_class->create_procedure = create_procedure;
 }

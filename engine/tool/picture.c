@@ -214,7 +214,6 @@ bool
 sde_picture_new_result(const SdePicture *picture, SdeImage *result, GError **error)
 {
     *result = picture->image;
-    result->stride = 3 * (size_t) result->width;
     result->pixels =
         allocate((size_t) result->width, (size_t) result->height, 3, error);
     return result->pixels != NULL;
