@@ -16,7 +16,8 @@ typedef struct {
     float chroma_deviation;  /* of the same, over all works together */
 } SdeStyleTones;
 
-/* One for each name, and an unknown one behind; those that the file leaves out are not known. g_free when done.
- * NULL with SDE_ERROR_FORMAT names the style and the key that is wrong. */
+/* One for each name, and an unknown one behind; those that the file leaves out are not
+ * known. g_free when done. NULL with SDE_ERROR_FORMAT names the style and the key that
+ * is wrong. */
 SdeStyleTones *sde_style_tones_load(const char *path, GStrv class_names,
                                     GError **error);
