@@ -125,7 +125,7 @@ sde_arguments_add_common(GimpProcedure *procedure)
           "plug-in"),
         "", G_PARAM_READWRITE);
     sde_arguments_add_int(
-        procedure, "threads", _("_Number of threads"),
+        procedure, "threads", _("Num_ber of threads"),
         _("How many processor cores to use; 0 uses as many as GIMP may"), 0, 64, 0);
     sde_arguments_add_int(procedure, "memory", _("Memor_y limit"),
                           _("Working memory in MiB; 0 allows a quarter of the "

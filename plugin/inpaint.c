@@ -59,7 +59,7 @@ add_arguments(GimpProcedure *procedure)
           "other models gain more"),
         new_quality_choice(), "better", G_PARAM_READWRITE);
     gimp_procedure_add_choice_argument(
-        procedure, "fill", _("_Begin with"),
+        procedure, "fill", _("Begin _with"),
         _("What the area holds before noise is added; matters where the strength is "
           "below 1"),
         gimp_choice_new_with_values(
@@ -73,10 +73,10 @@ add_arguments(GimpProcedure *procedure)
         procedure, "match-colors", _("Ad_just colors"),
         _("Shift the colors of the new area so that they meet its border"), FALSE,
         G_PARAM_READWRITE);
-    sde_arguments_add_share(procedure, "grain", _("Match gr_ain"),
+    sde_arguments_add_share(procedure, "grain", _("Match grai_n"),
                             _("Share of the photo's noise that the new area gets"), 1);
     sde_arguments_add_sampling_details(procedure);
-    sde_arguments_add_int(procedure, "max-side", _("Largest _working side"),
+    sde_arguments_add_int(procedure, "max-side", _("_Largest working side"),
                           _("Work on a picture of at most this many pixels a side and "
                             "carry the change up to full size; 0 works at full size"),
                           0, 8192, 0);

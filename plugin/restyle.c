@@ -23,13 +23,13 @@ add_arguments(GimpProcedure *procedure)
                                          "for the model's own choice"),
                                        "", G_PARAM_READWRITE);
     sde_arguments_add_int(
-        procedure, "detail", _("_Detail size"),
+        procedure, "detail", _("Detai_l size"),
         _("Paint on a picture of at most this many pixels a side and carry the change "
           "up to full size: the smaller, the larger the strokes; 0 paints at full "
           "size"),
         0, 8192, SDE_RESTYLE_DETAIL);
     gimp_procedure_add_string_argument(
-        procedure, "second-style", _("Second st_yle"),
+        procedure, "second-style", _("Seco_nd style"),
         _("Name of another style to mix in; empty for none"), "", G_PARAM_READWRITE);
     sde_arguments_add_share(procedure, "mix", _("Mi_x"),
                             _("Share of the second style: 0 none, 1 nothing else"),
@@ -50,7 +50,7 @@ add_arguments(GimpProcedure *procedure)
                           _("How many times to paint, each time over the last result"),
                           1, 16, 1);
     gimp_procedure_add_boolean_argument(procedure, "invert",
-                                        _("Start from the picture’s own _noise"),
+                                        _("Start _from the picture’s own noise"),
                                         _("DDIM inversion: keeps the layout better "
                                           "than fresh noise, takes half as long "
                                           "again"),
