@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Fail when two labels of one dialog have the same mnemonic, in any language of po/: the
-key then only moves between them. Skipped without gettext.
+key then only moves between them; or when a translation lost its own. Skipped without
+gettext.
 
 Usage: mnemonics.py ROOT. SPDX-License-Identifier: GPL-3.0-or-later
 """
@@ -38,22 +39,41 @@ def find_labels(functions, name, seen):
     return labels
 
 
-def read_languages(root):
+def read_dialogs(root):
+    """The labels of each dialog, by the file of its procedure."""
+    shared = read_functions(root / "plugin/arguments.c")
+    dialogs = {}
+    for path in sources.find(root, ["plugin"], ".c"):
+        own = read_functions(path)
+        if "add_arguments" in own:
+            seen = set()
+            dialogs[path.name] = [label for name in ADDERS
+                                  for label in find_labels(shared | own, name, seen)]
+    return dialogs
+
+
+def read_translations(root):
     """Translations by language; the sources' own strings first."""
-    languages = {"the sources": gettext.NullTranslations()}
-    for language in (root / "po/LINGUAS").read_text(encoding="utf-8").split():
+    translations = {"the sources": gettext.NullTranslations()}
+    for language in sources.read_languages(root):
         made = subprocess.run(["msgfmt", "--output-file=-", root / f"po/{language}.po"],
                               check=True, capture_output=True)
-        languages[language] = gettext.GNUTranslations(io.BytesIO(made.stdout))
-    return languages
+        translations[language] = gettext.GNUTranslations(io.BytesIO(made.stdout))
+    return translations
 
 
-def find_clashes(labels):
-    taken = {}
+def find_faults(labels):
+    """Labels without a key, and keys of several labels, in words."""
+    owners = {}
     for label in labels:
         key = MNEMONIC.search(label)
-        taken.setdefault(key[1].upper() if key else "nothing", []).append(label)
-    return {key: same for key, same in taken.items() if len(same) > 1 or key == "nothing"}
+        if key is None:
+            yield f"{label} has no key"
+        else:
+            owners.setdefault(key[1].upper(), []).append(label)
+    for key, same in owners.items():
+        if len(same) > 1:
+            yield f"{key} is the key of {', '.join(same)}"
 
 
 def main(root):
@@ -61,20 +81,13 @@ def main(root):
         print("gettext is not installed")
         return sources.SKIP
     root, bad = pathlib.Path(root), False
-    languages = read_languages(root)
-    shared = read_functions(root / "plugin/arguments.c")
-    procedures = [path for path in sorted((root / "plugin").glob("*.c"))
-                  if "add_arguments" in read_functions(path)]
-    assert procedures, "no procedure was found in plugin/"
-    for path in procedures:
-        functions = shared | read_functions(path)
-        seen = set()
-        labels = [label for name in ADDERS for label in find_labels(functions, name, seen)]
-        assert len(labels) > 5, f"{path.name}: hardly any labels were found"
-        for language, translation in languages.items():
-            clashes = find_clashes([translation.gettext(label) for label in labels])
-            for key, same in clashes.items():
-                print(f"{path.name}, {language}: {key} is the key of {', '.join(same)}")
+    dialogs, translations = read_dialogs(root), read_translations(root)
+    assert dialogs, "no procedure was found in plugin/"
+    for file, labels in dialogs.items():
+        assert len(labels) > 5, f"{file}: hardly any labels were found"
+        for language, translation in translations.items():
+            for fault in find_faults(map(translation.gettext, labels)):
+                print(f"{file}, {language}: {fault}")
                 bad = True
     return bad
 

@@ -1,4 +1,5 @@
-"""What the lint scripts share: which files are ours, and how the build compiles them.
+"""What the lint scripts share: which files are ours, which languages we
+speak, and how the build compiles them.
 
 SPDX-License-Identifier: GPL-3.0-or-later
 """
@@ -19,6 +20,11 @@ def find(root, folders, *suffixes):
         for path in (root / folder).rglob("*")
         if path.suffix in suffixes and path.is_file()
     )
+
+
+def read_languages(root):
+    """The languages that po/ has translations into."""
+    return (pathlib.Path(root) / "po/LINGUAS").read_text(encoding="utf-8").split()
 
 
 def compile_commands(build):

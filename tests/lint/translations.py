@@ -24,7 +24,7 @@ def main(root):
     with tempfile.TemporaryDirectory() as folder:
         template = f"{folder}/sdedit.pot"
         subprocess.run([*EXTRACT, f"--output={template}"], cwd=root, check=True)
-        for language in (root / "po/LINGUAS").read_text(encoding="utf-8").split():
+        for language in sources.read_languages(root):
             po = root / f"po/{language}.po"
             bad |= subprocess.run(["msgfmt", "--check", "--output=/dev/null", po],
                                   check=False).returncode != 0
