@@ -302,6 +302,22 @@ check_range(const char *name, double value, double low, double high, GError **er
 }
 
 static bool
+check_part(const SdeRect *part, const SdeImage *source, GError **error)
+{
+    if (part == NULL || (part->x >= 0 && part->y >= 0 && part->width > 0 &&
+                         part->height > 0 && part->width <= source->width - part->x &&
+                         part->height <= source->height - part->y)) {
+        return true;
+    }
+    g_set_error(error, SDE_ERROR, SDE_ERROR_INPUT,
+                "a part of %d × %d pixels at %d, %d is asked for, the picture has %d × "
+                "%d",
+                part->width, part->height, part->x, part->y, source->width,
+                source->height);
+    return false;
+}
+
+static bool
 check_picture(const SdeImage *source, const SdeImage *result, GError **error)
 {
     if (!check_size(source->width, source->height, error)) {
@@ -552,6 +568,7 @@ session_init(Session *session, const SdeModel *model, const SdeRun *run, GError 
     task->memory_limit =
         run->memory_limit > 0 ? run->memory_limit : default_memory_limit();
     task->pool = new_pool(run);
+    task->part = run->part;
     task->noise_net = model->noise_net;
     task->denoiser = sde_denoiser_new_unet(model->unet, model->bundle, model->schedule,
                                            task->pool, task->memory_limit, error);
@@ -591,7 +608,8 @@ sde_inpaint(SdeModel *model, const SdeImage *source, const SdeMask *mask,
 
     run = run != NULL ? run : &default_run;
     return check_run(run, error) && check_inpaint(params, error) &&
-           check_picture(source, result, error) && check_mask(mask, source, error) &&
+           check_picture(source, result, error) &&
+           check_part(run->part, source, error) && check_mask(mask, source, error) &&
            session_init(&session, model, run, error) &&
            finish(&session, sde_inpaint_run(&session.task, source, mask, params, result,
                                             &session.span, error));
@@ -611,7 +629,8 @@ sde_denoise(SdeModel *model, const SdeImage *source, const SdeMask *mask,
 
     run = run != NULL ? run : &default_run;
     return check_run(run, error) && check_denoise(params, error) &&
-           check_picture(source, result, error) && check_mask(mask, source, error) &&
+           check_picture(source, result, error) &&
+           check_part(run->part, source, error) && check_mask(mask, source, error) &&
            check_known(params, source, error) &&
            session_init(&session, model, run, error) &&
            finish(&session, sde_denoise_run(&session.task, source, mask, params, result,
@@ -633,7 +652,8 @@ sde_restyle(SdeModel *model, const SdeImage *source, const SdeMask *mask,
 
     run = run != NULL ? run : &default_run;
     if (!check_run(run, error) || !check_restyle(model, params, error) ||
-        !check_picture(source, result, error) || !check_mask(mask, source, error) ||
+        !check_picture(source, result, error) ||
+        !check_part(run->part, source, error) || !check_mask(mask, source, error) ||
         !session_init(&session, model, run, error)) {
         return false;
     }

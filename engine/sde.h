@@ -104,6 +104,11 @@ typedef struct {
  * NULL: there is none left. g_free when done. */
 float *sde_image_try_alloc(size_t n_floats);
 
+/* Pixels of a picture. */
+typedef struct {
+    int x, y, width, height;
+} SdeRect;
+
 /* ---- runs ------------------------------------------------------------------------ */
 
 /* Runs in the thread that called the engine; fraction 0..1 only grows. `step` of
@@ -122,6 +127,10 @@ typedef struct { /* how to run; zeros are the defaults */
     GCancellable *cancellable; /* nullable, as is progress */
     SdeProgressFunc progress;
     void *user_data;
+    /* Nullable; for previews: only these pixels of the result are asked for, and come
+     * nearly as they would in the whole. All others are either as in the source or as
+     * they would be anyway. */
+    const SdeRect *part;
 } SdeRun;
 
 /* SdeSampler: one step each, all in x0 form (engine/sample/sampler.h). */

@@ -106,6 +106,72 @@ sde_area_load_levels(const SdeArea *area)
     pad_plane(area, 1, out);
 }
 
+/* Where a part lies in its whole, along one side. */
+static void
+fit_part(int whole, int left, int right, const SdeDenoiser *denoiser, int *start,
+         int *size)
+{
+    int begin = MAX(left, 0) / denoiser->size_multiple * denoiser->size_multiple;
+
+    *size = MIN(sde_tiles_pad_side(denoiser, right - begin), whole);
+    *start = MIN(begin, whole - *size);
+}
+
+void
+sde_area_init_part(SdeArea *part, const SdeArea *whole, const SdeDenoiser *denoiser,
+                   SdeRect shown, int margin)
+{
+    double across = (double) whole->width / whole->rect.width;
+    double down = (double) whole->height / whole->rect.height;
+    int left = (int) (across * (shown.x - whole->rect.x)) - margin;
+    int top = (int) (down * (shown.y - whole->rect.y)) - margin;
+    int width = (int) (across * shown.width) + 1 + 2 * margin;
+    int height = (int) (down * shown.height) + 1 + 2 * margin;
+    SdeRect *rect = &part->rect;
+
+    fit_part(whole->padded_width, left, left + width, denoiser, &rect->x, &rect->width);
+    fit_part(whole->padded_height, top, top + height, denoiser, &rect->y,
+             &rect->height);
+    part->width = part->padded_width = rect->width;
+    part->height = part->padded_height = rect->height;
+    rect->x += whole->rect.x;
+    rect->y += whole->rect.y;
+}
+
+/* Index of the pixel of the whole that row y of the part begins with. */
+static size_t
+part_row(const SdeArea *part, const SdeArea *whole, int y)
+{
+    return (size_t) (part->rect.y - whole->rect.y + y) * (size_t) whole->padded_width +
+           (size_t) (part->rect.x - whole->rect.x);
+}
+
+void
+sde_area_load_part(const SdeArea *part, const SdeArea *whole)
+{
+    size_t width = (size_t) part->padded_width;
+
+    for (int y = 0; y < part->padded_height; y++) {
+        size_t from = part_row(part, whole, y), to = (size_t) y * width;
+
+        memcpy(part->levels + to, whole->levels + from, width * sizeof(float));
+        memcpy(part->start + 3 * to, whole->start + 3 * from,
+               3 * width * sizeof(float));
+    }
+}
+
+void
+sde_area_return_part(const SdeArea *part, const SdeArea *whole)
+{
+    size_t width = (size_t) part->padded_width;
+
+    memcpy(whole->out, whole->start, 3 * sde_area_count_pixels(whole) * sizeof(float));
+    for (int y = 0; y < part->padded_height; y++) {
+        memcpy(whole->out + 3 * part_row(part, whole, y),
+               part->out + 3 * (size_t) y * width, 3 * width * sizeof(float));
+    }
+}
+
 void
 sde_area_read_row(const SdeArea *area, const float *work, int y, float *out,
                   float *scratch)

@@ -6,7 +6,7 @@
 #include "task/task.h"
 
 typedef struct {
-    SdeRect rect;      /* of the picture */
+    SdeRect rect;      /* of the picture; its corner is where its noise begins */
     int width, height; /* of the crop, after it was made smaller */
     int padded_width, padded_height;
     float *mask;        /* of the rect, at the picture's size: levels 0..1 */
@@ -26,6 +26,14 @@ void sde_area_alloc(SdeArea *area, SdeArena *arena);
 /* start = the picture; levels = the mask. */
 void sde_area_load_picture(const SdeArea *area, const SdeImage *source);
 void sde_area_load_levels(const SdeArea *area);
+/* A part of an area as an area of its own, for what walks: sizes, then its levels and
+ * start from the whole's, in the end the whole's out from its own. It holds `shown`, of
+ * the picture, and `margin` pixels (of the area) around that, and begins on the grid of
+ * the network. Elsewhere the whole's out becomes its start. */
+void sde_area_init_part(SdeArea *part, const SdeArea *whole,
+                        const SdeDenoiser *denoiser, SdeRect shown, int margin);
+void sde_area_load_part(const SdeArea *part, const SdeArea *whole);
+void sde_area_return_part(const SdeArea *part, const SdeArea *whole);
 /* Row y of the rect (width × 3), at the picture's size. work: padded × 3. scratch:
  * padded_width × 3 floats. */
 void sde_area_read_row(const SdeArea *area, const float *work, int y, float *out,

@@ -426,9 +426,9 @@ finish(const Run *run, SdeImage *result)
  * has learnt files, their blocks and mosaics from there on. Where those begin in the
  * layer nobody knows, but mostly it is at its corner. */
 static SdeRect
-find_rect(const SdeMask *mask, const SdeImage *source)
+find_rect(const SdeTask *task, const SdeMask *mask, const SdeImage *source)
 {
-    SdeRect rect = sde_mask_find_crop(mask, source->width, source->height);
+    SdeRect rect = sde_mask_find_crop(mask, task->part, source->width, source->height);
     int left = rect.x % SDE_FILE_BLOCK, top = rect.y % SDE_FILE_BLOCK;
 
     return (SdeRect) {rect.x - left, rect.y - top, rect.width + left,
@@ -446,13 +446,14 @@ sde_denoise_run(SdeTask *task, const SdeImage *source, const SdeMask *mask,
     g_autoptr(SdeArena) arena = NULL;
     size_t bytes;
 
-    run.rect = find_rect(mask, source);
+    run.rect = find_rect(task, mask, source);
     run.padded_width = sde_tiles_pad_side(task->denoiser, run.rect.width);
     run.padded_height = sde_tiles_pad_side(task->denoiser, run.rect.height);
     if (!find_level(&run, mask, span, error)) {
         return false;
     }
-    if (params->strength <= 0.0 || run.level.sigma <= 0.0) { /* nothing to take away */
+    if (params->strength <= 0.0 || run.level.sigma <= 0.0 || run.rect.width == 0) {
+        /* nothing to take away */
         finish(&run, result);
         return true;
     }

@@ -312,13 +312,29 @@ run_all(GArray *works, SdeTask *task, const SdeImage *source, const SdeMask *mas
     return true;
 }
 
+/* Holes of which something is asked for. */
+static GArray *
+find_holes(const SdeTask *task, const SdeMask *mask, const SdeInpaintParams *params)
+{
+    GArray *holes =
+        sde_mask_find_holes(mask, params->grow + params->feather, params->context);
+
+    for (guint i = holes->len; task->part != NULL && i-- > 0;) {
+        SdeRect bounds = g_array_index(holes, SdeHole, i).bounds;
+
+        if (sde_rect_intersect(bounds, *task->part).width == 0) {
+            g_array_remove_index(holes, i);
+        }
+    }
+    return holes;
+}
+
 bool
 sde_inpaint_run(SdeTask *task, const SdeImage *source, const SdeMask *mask,
                 const SdeInpaintParams *params, SdeImage *result, const SdeSpan *span,
                 GError **error)
 {
-    g_autoptr(GArray) holes =
-        sde_mask_find_holes(mask, params->grow + params->feather, params->context);
+    g_autoptr(GArray) holes = find_holes(task, mask, params);
     g_autoptr(GArray) works = g_array_new(FALSE, FALSE, sizeof(Work));
 
     g_array_set_clear_func(works, work_clear);

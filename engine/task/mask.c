@@ -47,12 +47,17 @@ sde_mask_widen(SdeRect rect, int margin, int width, int height)
 }
 
 SdeRect
-sde_mask_find_crop(const SdeMask *mask, int width, int height)
+sde_mask_find_crop(const SdeMask *mask, const SdeRect *part, int width, int height)
 {
-    if (mask == NULL) {
-        return (SdeRect) {.width = width, .height = height};
+    SdeRect rect = {.width = width, .height = height};
+
+    if (mask != NULL) {
+        rect = sde_mask_find_bounds(mask);
     }
-    return sde_mask_widen(sde_mask_find_bounds(mask), MIN_CONTEXT, width, height);
+    if (part != NULL) {
+        rect = sde_rect_intersect(rect, *part);
+    }
+    return rect.width > 0 ? sde_mask_widen(rect, MIN_CONTEXT, width, height) : rect;
 }
 
 void

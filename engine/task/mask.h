@@ -9,9 +9,10 @@ SdeRect sde_mask_find_bounds(const SdeMask *mask);
 /* Rectangle widened by `margin` on every side, inside a width × height picture. */
 SdeRect sde_mask_widen(SdeRect rect, int margin, int width, int height);
 
-/* What a task with this mask looks at: the bounds and some surroundings; NULL: all of
- * width × height. */
-SdeRect sde_mask_find_crop(const SdeMask *mask, int width, int height);
+/* What a task looks at that is asked for `part` (nullable) of what the mask (NULL: all
+ * of width × height) selects: both and some surroundings. Width 0: nothing. */
+SdeRect sde_mask_find_crop(const SdeMask *mask, const SdeRect *part, int width,
+                           int height);
 
 /* levels: dense, of the rect; clamped to 0..1. Mask NULL: 1. */
 void sde_mask_read(const SdeMask *mask, SdeRect rect, float *levels);

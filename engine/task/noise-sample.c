@@ -213,7 +213,7 @@ sde_noise_sample(const SdeNoiseNet *net, const SdeImage *source, const SdeMask *
                  SdePool *pool, GCancellable *cancellable, SdeNoiseOctaves *sums,
                  double *sure)
 {
-    const SdeRect rect = sde_mask_find_crop(mask, source->width, source->height);
+    const SdeRect rect = sde_mask_find_crop(mask, NULL, source->width, source->height);
     const int width = MIN(rect.width, WINDOW) / SDE_NOISE_CELL * SDE_NOISE_CELL;
     const int height = MIN(rect.height, WINDOW) / SDE_NOISE_CELL * SDE_NOISE_CELL;
     const int n_threads = pool != NULL ? sde_pool_get_n_threads(pool) : 1;

@@ -14,6 +14,9 @@
 #include "task/tones.h"
 #include "task/walk.h"
 
+/* Pixels around a part that is asked for alone, as it is painted: what lies farther off
+ * hardly matters. */
+#define PART_MARGIN 32
 /* Between the seeds of passes: far from those that people choose. */
 #define PASS_SEED UINT64_C(0x9E3779B97F4A7C15)
 /* From this strength on the tones are the style's; at less, as much less so. */
@@ -53,28 +56,37 @@ paste_pixel(const SdeToning *toning, float level, float weight, const float *cha
     }
 }
 
+/* Row y of the picture, of what is asked for. */
 static void
-paste(const SdeArea *area, const SdeToning *toning, bool graded, SdeImage *result)
+paste_row(const SdeArea *area, const SdeToning *toning, bool graded, SdeRect asked,
+          int y, const float *change, SdeImage *result)
 {
-    SdeRect rect = area->rect;
-    g_autofree float *row = g_new(float, 3 * (size_t) rect.width);
+    int left = asked.x - area->rect.x;
+    size_t row = (size_t) (y - area->rect.y) * (size_t) area->rect.width;
+    const float *mask = area->mask + row + (size_t) left;
+    float *to = result->pixels + (size_t) y * result->stride + 3 * (size_t) asked.x;
+
+    change += 3 * (size_t) left;
+    for (int x = 0; x < asked.width; x++, change += 3, to += 3) {
+        float weight = sde_mask_paste_weight(mask[x], graded);
+
+        if (weight > 0.0f) {
+            paste_pixel(toning, mask[x], weight, change, to);
+        }
+    }
+}
+
+static void
+paste(const SdeArea *area, const SdeToning *toning, bool graded, SdeRect asked,
+      SdeImage *result)
+{
+    g_autofree float *row = g_new(float, 3 * (size_t) area->rect.width);
     g_autofree float *scratch = g_new(float, 3 * (size_t) area->padded_width);
 
     keep_change(area);
-    for (int y = 0; y < rect.height; y++) {
-        float *to = result->pixels + (size_t) (rect.y + y) * result->stride +
-                    3 * (size_t) rect.x;
-        const float *mask = area->mask + (size_t) y * (size_t) rect.width;
-        const float *change = row;
-
-        sde_area_read_row(area, area->out, y, row, scratch);
-        for (int x = 0; x < rect.width; x++, change += 3, to += 3) {
-            float weight = sde_mask_paste_weight(mask[x], graded);
-
-            if (weight > 0.0f) {
-                paste_pixel(toning, mask[x], weight, change, to);
-            }
-        }
+    for (int y = asked.y; y < asked.y + asked.height; y++) {
+        sde_area_read_row(area, area->out, y - area->rect.y, row, scratch);
+        paste_row(area, toning, graded, asked, y, row, result);
     }
 }
 
@@ -118,6 +130,75 @@ load(const SdeArea *area, const SdeImage *source, const SdeStyleTones *tones,
     return toning;
 }
 
+/* ---- the canvas -------------------------------------------------------------------
+ */
+
+/* The area, and what of it is painted: all, in the same planes, or a part beside it. */
+typedef struct {
+    SdeArea whole, painted;
+    bool is_part;
+} Canvas;
+
+static void
+canvas_init(Canvas *canvas, const SdeTask *task, SdeRect rect, SdeRect asked,
+            int max_side)
+{
+    canvas->is_part = asked.width < rect.width || asked.height < rect.height;
+    sde_area_init(&canvas->whole, task->denoiser, rect, max_side);
+    canvas->painted = canvas->whole;
+    if (canvas->is_part) {
+        sde_area_init_part(&canvas->painted, &canvas->whole, task->denoiser, asked,
+                           PART_MARGIN);
+    }
+}
+
+/* Bytes beyond those of what is painted. */
+static size_t
+canvas_plan(const Canvas *canvas)
+{
+    g_autoptr(SdeArena) dry = sde_arena_new_dry();
+    SdeArea whole = canvas->whole;
+
+    if (canvas->is_part) {
+        sde_area_alloc(&whole, dry);
+    }
+    return sde_arena_get_peak(dry);
+}
+
+static void
+canvas_alloc(Canvas *canvas, SdeArena *arena)
+{
+    sde_area_alloc(&canvas->painted, arena);
+    if (canvas->is_part) {
+        sde_area_alloc(&canvas->whole, arena);
+    } else {
+        canvas->whole = canvas->painted;
+    }
+}
+
+/* What the walk begins with; how its tones were moved. */
+static SdeToning
+canvas_load(const Canvas *canvas, const SdeImage *source, const SdeMask *mask,
+            const SdeStyleTones *tones, float share, double keep_structure)
+{
+    const SdeArea *whole = &canvas->whole;
+    SdeToning toning;
+
+    sde_mask_read(mask, whole->rect, whole->mask);
+    toning = load(whole, source, tones, share);
+    if (keep_structure > 0.0) {
+        sde_edges_protect(whole->start, whole->padded_width, whole->padded_height,
+                          keep_structure, whole->levels, whole->out);
+    }
+    if (canvas->is_part) {
+        sde_area_load_part(&canvas->painted, whole);
+    }
+    return toning;
+}
+
+/* ---- the run ----------------------------------------------------------------------
+ */
+
 /* Each pass starts from what the one before made, with noise of its own. */
 static bool
 paint(const SdeWalk *walk, SdeTask *task, SdeTiles *tiles, int n_passes,
@@ -149,11 +230,13 @@ sde_restyle_run(SdeTask *task, const SdeImage *source, const SdeMask *mask,
 {
     g_autoptr(SdeTiles) tiles = NULL;
     g_autoptr(SdeArena) arena = NULL;
-    SdeArea area;
+    Canvas canvas;
+    SdeRect rect = sde_mask_find_crop(mask, NULL, source->width, source->height);
+    SdeRect asked = task->part != NULL ? sde_rect_intersect(rect, *task->part) : rect;
     SdeStyleTones tones;
     SdeToning toning;
     float share;
-    SdeWalk walk = {.area = &area,
+    SdeWalk walk = {.area = &canvas.painted,
                     .sampling = &params->sampling,
                     .n_resample = 1,
                     .inverts = params->invert,
@@ -162,34 +245,31 @@ sde_restyle_run(SdeTask *task, const SdeImage *source, const SdeMask *mask,
                                 .mix = (float) params->mix},
                     .guidance = params->guidance,
                     .keep_colors = params->keep_colors};
-    size_t bytes;
+    size_t bytes, more;
 
-    if (params->sampling.strength <= 0.0) { /* no noise, no change */
+    if (params->sampling.strength <= 0.0 || asked.width == 0) { /* no change */
         sde_blend_copy(task->pool, source, result);
         return true;
     }
     share = choose_tones(&walk, task->denoiser, params, &tones);
-    sde_area_init(&area, task->denoiser,
-                  sde_mask_find_crop(mask, source->width, source->height),
-                  params->sampling.max_side);
-    tiles = sde_walk_fit(&walk, task, 0, &bytes, error);
-    if (tiles == NULL || (arena = sde_arena_new(bytes, error)) == NULL) {
+    canvas_init(&canvas, task, rect, asked, params->sampling.max_side);
+    more = canvas_plan(&canvas);
+    tiles = sde_walk_fit(&walk, task, more, &bytes, error);
+    if (tiles == NULL || (arena = sde_arena_new(bytes + more, error)) == NULL) {
         return false;
     }
-    sde_area_alloc(&area, arena);
-    sde_mask_read(mask, area.rect, area.mask);
-    toning = load(&area, source, &tones, share);
-    if (params->keep_structure > 0.0) {
-        sde_edges_protect(area.start, area.padded_width, area.padded_height,
-                          params->keep_structure, area.levels, area.out);
-    }
+    canvas_alloc(&canvas, arena);
+    toning = canvas_load(&canvas, source, mask, &tones, share, params->keep_structure);
     if (!paint(&walk, task, tiles, params->n_passes, span, error)) {
         return false;
     }
     if (params->n_passes > 1) { /* start is what the last pass began with */
-        toning = load(&area, source, &tones, share);
+        toning = load(&canvas.whole, source, &tones, share);
+    }
+    if (canvas.is_part) {
+        sde_area_return_part(&canvas.painted, &canvas.whole);
     }
     sde_blend_copy(task->pool, source, result);
-    paste(&area, &toning, task->denoiser->level_map, result);
+    paste(&canvas.whole, &toning, task->denoiser->level_map, asked, result);
     return true;
 }

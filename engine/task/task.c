@@ -2,6 +2,18 @@
  * SPDX-License-Identifier: GPL-3.0-or-later */
 #include "task/task.h"
 
+SdeRect
+sde_rect_intersect(SdeRect a, SdeRect b)
+{
+    int left = MAX(a.x, b.x), right = MIN(a.x + a.width, b.x + b.width);
+    int top = MAX(a.y, b.y), bottom = MIN(a.y + a.height, b.y + b.height);
+
+    if (right <= left || bottom <= top) {
+        return (SdeRect) {0};
+    }
+    return (SdeRect) {left, top, right - left, bottom - top};
+}
+
 bool
 sde_task_check_memory(const SdeTask *task, size_t bytes, int width, int height,
                       const char *advice, GError **error)

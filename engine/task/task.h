@@ -9,10 +9,6 @@
 #include "sample/noise-net.h"
 #include "sde.h"
 
-typedef struct {
-    int x, y, width, height;
-} SdeRect;
-
 /* One run. The task counts its network passes over a picture here while it works, so
  * that whoever reports progress can tell "step of n_steps" truthfully. */
 typedef struct {
@@ -21,6 +17,7 @@ typedef struct {
     SdePool *pool;                /* nullable */
     uint64_t seed;
     size_t memory_limit; /* bytes, for everything the task and its denoiser hold */
+    const SdeRect *part; /* nullable: the pixels that are asked for */
     int pass, n_passes;
 } SdeTask;
 
@@ -58,6 +55,9 @@ sde_clamp_unit(float value)
 {
     return value < 0.0f ? 0.0f : value > 1.0f ? 1.0f : value;
 }
+
+/* What both have in common; empty (width and height 0): nothing. */
+SdeRect sde_rect_intersect(SdeRect a, SdeRect b);
 
 /* Outcome of planning: false and SDE_ERROR_TOO_LARGE, with the numbers and `advice`. */
 bool sde_task_check_memory(const SdeTask *task, size_t bytes, int width, int height,

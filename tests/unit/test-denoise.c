@@ -206,6 +206,45 @@ test_outside_the_mask_every_bit_is_kept(Fixture *fixture, const void *level_map)
 }
 
 /* Surroundings of 64 pixels would begin at 37, 26; blocks of 8 do at 32, 24. */
+/* Of which only what is selected, too, is cleaned. */
+static void
+test_a_part_is_cleaned_as_in_the_whole(Fixture *fixture, const void *level_map)
+{
+    const SdeRect part = {300, 250, 50, 40};
+    SdeMask mask = test_mask_new(500, 400, (SdeRect) {0, 0, 320, 400});
+    SdeImage whole;
+
+    set_picture(fixture, 500, 400);
+    run_well(fixture, NULL);
+    whole = fixture->result;
+    fixture->result = test_picture_like(&fixture->source, -7.0f);
+    fixture->task.part = &part;
+    fixture->fake.n_pixels = 0;
+    run_well(fixture, &mask);
+    g_assert_cmpint((int) fixture->fake.n_pixels, <=, 160 * 180);
+    for (int y = part.y; y < part.y + part.height; y++) {
+        for (int x = part.x; x < part.x + part.width; x++) {
+            g_assert_true(test_same_pixel(x < 320 ? &whole : &fixture->source,
+                                          &fixture->result, x, y));
+        }
+    }
+    g_free(whole.pixels);
+    g_free((float *) mask.levels);
+}
+
+static void
+test_a_part_outside_the_mask_is_a_copy(Fixture *fixture, const void *level_map)
+{
+    SdeMask mask = test_mask_new(150, 110, (SdeRect) {100, 80, 30, 20});
+    const SdeRect part = {0, 0, 60, 60};
+
+    fixture->task.part = &part;
+    run_well(fixture, &mask);
+    assert_same_picture(&fixture->source, &fixture->result);
+    g_assert_cmpint(fixture->fake.n_calls, ==, 0);
+    g_free((float *) mask.levels);
+}
+
 static void
 test_what_the_model_sees_begins_with_a_block(Fixture *fixture, const void *level_map)
 {
@@ -518,6 +557,8 @@ main(int argc, char **argv)
     ADD("luminance", yes, test_luminance_0_keeps_luma);
     ADD("color", yes, test_color_0_keeps_the_color_differences);
     ADD("mask", yes, test_outside_the_mask_every_bit_is_kept);
+    ADD("part", yes, test_a_part_is_cleaned_as_in_the_whole);
+    ADD("part/unmasked", yes, test_a_part_outside_the_mask_is_a_copy);
     ADD("blocks", yes, test_what_the_model_sees_begins_with_a_block);
     ADD("tiles", yes, test_a_pointwise_result_does_not_depend_on_the_tiles);
     ADD("float-noise", yes, test_float_noise_beyond_the_range_goes);

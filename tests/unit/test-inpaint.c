@@ -267,6 +267,24 @@ test_far_holes_are_both_filled(Fixture *fixture, const void *level_map)
 }
 
 static void
+test_only_holes_in_the_part_are_filled(Fixture *fixture, const void *level_map)
+{
+    const SdeRect part = {640, 35, 30, 10};
+
+    set_picture(fixture, 700, 80, (SdeRect) {10, 10, 12, 12});
+    for (int i = 0; i < 12; i++) {
+        ((float *) fixture->mask.levels)[40 * 700 + 650 + i] = 1.0f;
+    }
+    fixture->fake.deviation = 0.0f;
+    fixture->task.part = &part;
+    run_well(fixture);
+    g_assert_cmpint(fixture->task.n_passes, ==, 5);
+    assert_near((double) test_pixel(&fixture->result, 655, 40)[0], 0.625,
+                CONSTANT_TOLERANCE);
+    g_assert_true(test_same_pixel(&fixture->source, &fixture->result, 15, 15));
+}
+
+static void
 test_a_smaller_working_size_fills_the_hole_and_keeps_the_rest(Fixture *fixture,
                                                               const void *level_map)
 {
@@ -582,6 +600,7 @@ main(int argc, char **argv)
     ADD("first-guess", yes, test_the_first_guess_continues_what_is_known);
     ADD("tiles", yes, test_a_pointwise_result_does_not_depend_on_the_tiles);
     ADD("far-holes", yes, test_far_holes_are_both_filled);
+    ADD("part", yes, test_only_holes_in_the_part_are_filled);
     ADD("max-side", yes, test_a_smaller_working_size_fills_the_hole_and_keeps_the_rest);
     ADD("seeds", yes, test_seeds_and_fills_make_a_difference);
     ADD("memory", yes, test_too_little_memory_is_refused_before_work);

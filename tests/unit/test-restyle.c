@@ -343,6 +343,70 @@ test_a_smaller_working_size_keeps_fine_detail(Fixture *fixture, const void *leve
 }
 
 static void
+assert_part_of(const SdeImage *whole, const Fixture *fixture, SdeRect part)
+{
+    for (int y = 0; y < whole->height; y++) {
+        for (int x = 0; x < whole->width; x++) {
+            bool inside = x >= part.x && x < part.x + part.width && y >= part.y &&
+                          y < part.y + part.height;
+
+            if (!inside) {
+                g_assert_true(
+                    test_same_pixel(&fixture->source, &fixture->result, x, y));
+            }
+            for (int c = 0; inside && c < 3; c++) { /* tiles may differ */
+                assert_near((double) test_pixel(&fixture->result, x, y)[c],
+                            (double) test_pixel(whole, x, y)[c], 1e-5);
+            }
+        }
+    }
+}
+
+static void
+test_a_part_is_painted_as_in_the_whole(Fixture *fixture, const void *level_map)
+{
+    const SdeRect parts[] = {
+        {100, 130, 40, 30}, {0, 0, 9, 300}, {399, 299, 1, 1}, {0, 0, 400, 300}};
+
+    fixture->params.n_passes = 2;
+    fixture->params.keep_structure = 0.5;
+    for (int max_side = 0; max_side <= 200; max_side += 200) {
+        SdeImage whole;
+
+        set_picture(fixture, 400, 300);
+        fixture->params.sampling.max_side = max_side;
+        fixture->task.part = NULL;
+        run_well(fixture, NULL);
+        whole = fixture->result;
+        fixture->result = test_picture_like(&fixture->source, -7.0f);
+        for (size_t i = 0; i < G_N_ELEMENTS(parts); i++) {
+            fixture->task.part = &parts[i];
+            fixture->fake.n_pixels = 0;
+            run_well(fixture, NULL);
+            assert_part_of(&whole, fixture, parts[i]);
+            if (i == 0) { /* 8 evaluations of it and 32 pixels around */
+                g_assert_cmpint((int) fixture->fake.n_pixels, <=, 8 * 120 * 112);
+            }
+        }
+        g_free(whole.pixels);
+    }
+}
+
+static void
+test_a_part_outside_the_mask_is_a_copy(Fixture *fixture, const void *level_map)
+{
+    SdeMask mask = test_mask_new(400, 300, (SdeRect) {300, 200, 30, 30});
+    const SdeRect part = {20, 20, 60, 60};
+
+    set_picture(fixture, 400, 300);
+    fixture->task.part = &part;
+    run_well(fixture, &mask);
+    assert_same_picture(&fixture->source, &fixture->result);
+    g_assert_cmpint(fixture->fake.n_calls, ==, 0);
+    g_free((float *) mask.levels);
+}
+
+static void
 test_any_size_works(Fixture *fixture, const void *level_map)
 {
     const int sizes[][2] = {{1, 1}, {7, 3}, {2, 200}, {65, 64}, {129, 31}};
@@ -408,6 +472,9 @@ main(int argc, char **argv)
     ADD("soft/ordinary", NULL, test_a_soft_mask_changes_less);
     ADD("tiles", yes, test_a_pointwise_result_does_not_depend_on_the_tiles);
     ADD("max-side", yes, test_a_smaller_working_size_keeps_fine_detail);
+    ADD("part/level-map", yes, test_a_part_is_painted_as_in_the_whole);
+    ADD("part/ordinary", NULL, test_a_part_is_painted_as_in_the_whole);
+    ADD("part/unmasked", yes, test_a_part_outside_the_mask_is_a_copy);
     ADD("sizes/level-map", yes, test_any_size_works);
     ADD("sizes/ordinary", NULL, test_any_size_works);
     ADD("failures", yes, test_failures_leave_the_result_untouched);

@@ -322,6 +322,20 @@ test_bad_runs_are_refused(Fixture *fixture, const void *data)
 }
 
 static void
+test_parts_outside_the_picture_are_refused(Fixture *fixture, const void *data)
+{
+    const SdeRect parts[] = {
+        {-1, 0, 9, 9}, {0, 40, 9, 7}, {69, 0, 2, 9}, {0, 0, 0, 9}, {2, 2, G_MAXINT, 1}};
+    SdeInpaintParams params = inpaint_params();
+
+    for (size_t i = 0; i < G_N_ELEMENTS(parts); i++) {
+        fixture->run.part = &parts[i];
+        assert_inpaint_fails(fixture, &params, SDE_ERROR_INPUT,
+                             "is asked for, the picture has 70 × 46");
+    }
+}
+
+static void
 test_pictures_that_make_no_sense_are_refused(Fixture *fixture, const void *data)
 {
     SdeInpaintParams params = inpaint_params();
@@ -571,6 +585,7 @@ main(int argc, char **argv)
     ADD("known-noise", test_noise_of_another_picture_is_refused);
     ADD("numbers/restyle", test_restyle_numbers_out_of_range_are_named);
     ADD("runs", test_bad_runs_are_refused);
+    ADD("parts", test_parts_outside_the_picture_are_refused);
     ADD("pictures", test_pictures_that_make_no_sense_are_refused);
     ADD("masks", test_masks_that_make_no_sense_are_refused);
     ADD("memory", test_too_little_memory_is_refused_with_numbers);
