@@ -142,6 +142,7 @@ sde_arguments_get_visible(GimpProcedureConfig *config)
 void
 sde_arguments_read_run(GimpProcedureConfig *config, bool is_random, SdeRun *run)
 {
+    static int chosen_seed = -1;
     int memory_mib = 0;
     int seed = 0;
 
@@ -153,9 +154,10 @@ sde_arguments_read_run(GimpProcedureConfig *config, bool is_random, SdeRun *run)
 
     if (is_random) {
         g_object_get(config, "seed", &seed, NULL);
-        if (seed < 0) {
-            seed = g_random_int_range(0, G_MAXINT);
+        if (seed < 0 && chosen_seed < 0) {
+            chosen_seed = g_random_int_range(0, G_MAXINT);
         }
+        seed = seed < 0 ? chosen_seed : seed;
     }
     run->seed = (uint64_t) seed;
 }

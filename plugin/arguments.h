@@ -24,4 +24,5 @@ void sde_arguments_read_tiles(GimpProcedureConfig *config, int *size, int *overl
 /* source, model, threads, memory: every procedure has them. */
 void sde_arguments_add_common(GimpProcedure *procedure);
 bool sde_arguments_get_visible(GimpProcedureConfig *config);
+/* Chooses a seed, where none is given, only once: what is previewed is what is made. */
 void sde_arguments_read_run(GimpProcedureConfig *config, bool is_random, SdeRun *run);

@@ -79,7 +79,11 @@ compute(SdeJob *job, SdeModel *model, GError **error)
     SdeDenoiseParams params = job->params.denoise;
     const SdeMask *mask = job->mask.levels != NULL ? &job->mask : NULL;
 
-    params.used = &job->noise;
+    if (job->knows_noise) {
+        params.known = &job->noise;
+    } else {
+        params.used = &job->noise;
+    }
     return sde_denoise(model, &job->source, mask, &params, &job->run, &job->result,
                        error);
 }
@@ -92,6 +96,31 @@ name_layer(const SdeJob *job)
                                job->noise.sigma);
     }
     return g_strdup_printf(_("Denoised (noise level %.1f)"), job->noise.sigma);
+}
+
+/* Takes some seconds in large pictures. */
+static bool
+find_noise(SdeJob *job, SdeModel *model, GError **error)
+{
+    const SdeMask *mask = job->mask.levels != NULL ? &job->mask : NULL;
+
+    if (job->params.denoise.noise_level < 0 && !job->knows_noise) {
+        job->knows_noise = sde_estimate_noise(model, &job->source, mask, &job->run,
+                                              &job->noise, error);
+        return job->knows_noise;
+    }
+    return true;
+}
+
+static char *
+tell_noise(const SdeJob *job)
+{
+    if (job->params.denoise.noise_level >= 0) {
+        return NULL;
+    }
+    return job->noise.sigma > 0
+               ? g_strdup_printf(_("Noise level found: %.1f"), job->noise.sigma)
+               : g_strdup(_("No noise was found."));
 }
 
 const SdeProcedure sde_denoise_procedure = {
@@ -107,7 +136,7 @@ const SdeProcedure sde_denoise_procedure = {
     .progress_title = N_("Removing noise"),
     .region = SDE_REGION_SELECTION,
     .is_random = false,
-    .has_preview = true,
+    .preview = SDE_PREVIEW_DETAIL,
     .main_arguments = main_arguments,
     .further_arguments = further_arguments,
     .add_arguments = add_arguments,
@@ -116,4 +145,6 @@ const SdeProcedure sde_denoise_procedure = {
     .precision = SDE_DENOISE_PRECISION,
     .compute = compute,
     .name_layer = name_layer,
+    .prepare = find_noise,
+    .describe = tell_noise,
 };

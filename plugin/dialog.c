@@ -20,6 +20,13 @@
 
 /* ---- lists of models and styles -------------------------------------------------- */
 
+/* Of what the dialog was filled with. */
+static GtkWidget *
+get_part(GimpProcedureDialog *dialog, const char *name)
+{
+    return gimp_procedure_dialog_get_widget(dialog, name, G_TYPE_NONE);
+}
+
 static GtkEntry *
 get_entry(GimpProcedureDialog *dialog, const char *name)
 {
@@ -92,14 +99,14 @@ look_for_styles(GimpProcedureConfig *config, GParamSpec *spec, GtkWidget *dialog
 static void
 add_styles(GimpProcedureDialog *dialog, GimpProcedureConfig *config)
 {
-    GtkWidget *content = gtk_dialog_get_content_area(GTK_DIALOG(dialog));
+    GtkWidget *box = get_part(dialog, "arguments-box");
     Styles *shown = g_new(Styles, 1);
 
     *shown = (Styles) {.style = get_entry(dialog, "style"),
                        .second_style = get_entry(dialog, "second-style"),
                        .gallery = sde_gallery_new(config)};
-    gtk_box_pack_start(GTK_BOX(content), shown->gallery, FALSE, FALSE, 0);
-    gtk_box_reorder_child(GTK_BOX(content), shown->gallery, 0);
+    gtk_box_pack_start(GTK_BOX(box), shown->gallery, FALSE, FALSE, 0);
+    gtk_box_reorder_child(GTK_BOX(box), shown->gallery, 0);
     g_object_set_data_full(G_OBJECT(dialog), "sdedit-styles", shown, g_free);
     g_signal_connect_object(config, "notify::model", G_CALLBACK(look_for_styles),
                             dialog, 0);
@@ -153,9 +160,12 @@ static void
 fill_beside_preview(GimpProcedureDialog *dialog, GList *names)
 {
     GtkWidget *columns, *arguments;
+    GtkWidget *label =
+        gimp_procedure_dialog_get_label(dialog, "preview-label", "", FALSE, FALSE);
 
-    gimp_procedure_dialog_fill_box(dialog, "preview-box", "preview", "preview-label",
-                                   NULL);
+    gtk_label_set_line_wrap(GTK_LABEL(label), TRUE); /* errors are sentences */
+    gtk_label_set_max_width_chars(GTK_LABEL(label), LABEL_CHARS);
+    gimp_procedure_dialog_fill_box(dialog, "preview-box", "preview-label", NULL);
     arguments = gimp_procedure_dialog_fill_box_list(dialog, "arguments-box", names);
     gtk_widget_set_size_request(arguments, ARGUMENTS_WIDTH, -1);
     columns = gimp_procedure_dialog_fill_box(dialog, "columns", "preview-box",
@@ -177,7 +187,7 @@ fill(GimpProcedureDialog *dialog, const SdeProcedure *description)
     gimp_procedure_dialog_fill_expander(dialog, "further", "further-title", FALSE,
                                         "further-box");
     main_names = g_list_append(main_names, (void *) "further");
-    if (description->has_preview) {
+    if (description->preview != SDE_PREVIEW_NONE) {
         fill_beside_preview(dialog, main_names);
     } else {
         gimp_procedure_dialog_fill_list(dialog, main_names);
@@ -198,22 +208,30 @@ make_title(GimpProcedure *procedure)
     return g_strchomp(title);
 }
 
-/* GIMP makes previews so small that hardly any of a photo's detail is in them, and
- * begins with the upper left corner, where often the sky is. */
-static void
-arrange_preview(GtkWidget *widget)
+/* GIMP's begin with the upper left corner, where often the sky is. */
+static GtkWidget *
+new_detail(GimpDrawable *drawable)
 {
-    g_autoptr(GtkCssProvider) style = gtk_css_provider_new();
-    g_autofree char *size =
-        g_strdup_printf("* { -GimpPreview-size: %d; }", PREVIEW_SIDE);
+    GtkWidget *widget = gimp_drawable_preview_new_from_drawable(drawable);
     int left, top, right, bottom;
 
     gimp_preview_get_bounds(GIMP_PREVIEW(widget), &left, &top, &right, &bottom);
     gimp_scrolled_preview_set_position(GIMP_SCROLLED_PREVIEW(widget),
                                        (right - left - PREVIEW_SIDE) / 2,
                                        (bottom - top - PREVIEW_SIDE) / 2);
+    return widget;
+}
+
+/* GIMP makes previews so small that hardly any of a photo's detail is in them. */
+static void
+enlarge(GtkWidget *preview)
+{
+    g_autoptr(GtkCssProvider) style = gtk_css_provider_new();
+    g_autofree char *size =
+        g_strdup_printf("* { -GimpPreview-size: %d; }", PREVIEW_SIDE);
+
     gtk_css_provider_load_from_data(style, size, -1, NULL);
-    gtk_style_context_add_provider(gtk_widget_get_style_context(widget),
+    gtk_style_context_add_provider(gtk_widget_get_style_context(preview),
                                    GTK_STYLE_PROVIDER(style),
                                    GTK_STYLE_PROVIDER_PRIORITY_APPLICATION);
 }
@@ -222,17 +240,22 @@ static SdePreview *
 add_preview(GimpProcedureDialog *dialog, const SdeProcedure *description,
             const SdeSource *source, GimpProcedureConfig *config)
 {
-    GtkWidget *widget, *label;
+    GimpDrawable *drawable = GIMP_DRAWABLE(source->layer);
+    GtkWidget *widget, *box, *label;
 
-    if (!description->has_preview) {
+    if (description->preview == SDE_PREVIEW_NONE) {
         return NULL;
     }
-    widget = gimp_procedure_dialog_get_drawable_preview(dialog, "preview",
-                                                        GIMP_DRAWABLE(source->layer));
-    arrange_preview(widget);
-    label = gimp_procedure_dialog_get_label(dialog, "preview-label", "", FALSE, FALSE);
-    gtk_label_set_line_wrap(GTK_LABEL(label), TRUE); /* errors are sentences */
-    gtk_label_set_max_width_chars(GTK_LABEL(label), LABEL_CHARS);
+    box = get_part(dialog, "preview-box");
+    label = get_part(dialog, "preview-label");
+    widget = description->preview == SDE_PREVIEW_DETAIL
+                 ? new_detail(drawable)
+                 : gimp_zoom_preview_new_from_drawable(drawable);
+    enlarge(widget);
+    gtk_widget_set_valign(box, GTK_ALIGN_START);
+    gtk_box_pack_start(GTK_BOX(box), widget, FALSE, FALSE, 0);
+    gtk_box_reorder_child(GTK_BOX(box), widget, 0);
+    gtk_widget_show(widget);
     return sde_preview_new(description, source, config, GIMP_PREVIEW(widget),
                            GTK_LABEL(label));
 }
@@ -255,10 +278,10 @@ sde_dialog_run(const SdeProcedure *description, GimpProcedure *procedure,
     }
     gimp_ui_init("sdedit");
     dialog = GIMP_PROCEDURE_DIALOG(gimp_procedure_dialog_new(procedure, config, title));
-    preview = add_preview(dialog, description, source, config);
     choose_widgets(dialog, procedure, description->main_arguments);
     choose_widgets(dialog, procedure, description->further_arguments);
     fill(dialog, description);
+    preview = add_preview(dialog, description, source, config);
     offer_lists(dialog, procedure, config);
     ok = gimp_procedure_dialog_run(dialog);
     sde_preview_free(preview);

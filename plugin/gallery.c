@@ -2,9 +2,9 @@
  * SPDX-License-Identifier: GPL-3.0-or-later */
 #include "gallery.h"
 
-#define SIDE     84 /* pixels of a picture */
+#define SIDE     72 /* pixels of a picture */
 #define PADDING  2
-#define N_ACROSS 5
+#define N_ACROSS 3
 
 enum { COLUMN_PICTURE, COLUMN_LABEL, COLUMN_STYLE, N_COLUMNS };
 

@@ -152,6 +152,7 @@ const SdeProcedure sde_inpaint_procedure = {
     .progress_title = N_("Inpainting"),
     .region = SDE_REGION_HOLE,
     .is_random = true,
+    .preview = SDE_PREVIEW_NONE,
     .main_arguments = main_arguments,
     .further_arguments = further_arguments,
     .add_arguments = add_arguments,

@@ -1,7 +1,6 @@
-/* The preview of noise removal: the part of the layer that the dialog shows, with the
- * noise of the whole area taken for known, so that it looks as the result will. Pixels
- * are read once, when the dialog first asks. All else is done in a thread, one part at
- * a time; a change meanwhile cancels it, and it begins anew.
+/* The preview of a procedure: what it would make of the part of the layer that the
+ * dialog shows. Pixels are read once, when the dialog first asks. All else is done in a
+ * thread, one part at a time; a change meanwhile cancels it, and it begins anew.
  * SPDX-License-Identifier: GPL-3.0-or-later */
 #include "preview.h"
 
@@ -10,6 +9,8 @@
 #include "message.h"
 #include "models.h"
 #include "pixels.h"
+
+#define POLL_MS 200
 
 struct _SdePreview {
     const SdeProcedure *description;
@@ -20,16 +21,19 @@ struct _SdePreview {
     SdeSource source;
     SdePixels pixels;                /* rgb NULL: not read yet */
     GThread *thread;                 /* NULL: nothing is being computed */
+    guint timer;                     /* tells how far it is */
     bool is_stale;                   /* asked again meanwhile */
     GCancellable *closing, *changed; /* end all of it; the last part alone */
+    int percent;                     /* atomic */
 
     /* The thread's own while there is one. */
     SdeJob job;
-    GeglRectangle shown; /* in the coordinates of the area; empty: nothing of it */
-    float *levels;       /* of the area: 1, or the selection, where it is shown */
+    GeglRectangle shown, place; /* in the area; of the widget, where that is drawn */
+    SdeRect part;               /* shown, for the engine */
+    const Babl *format;         /* of what is drawn */
+    GdkPixbuf *drawn;
     char *loaded_folder;
     SdeModel *model;
-    bool knows_noise; /* job.noise is of these pixels and this model */
     GError *error;
 };
 
@@ -46,9 +50,9 @@ load_model(SdePreview *preview)
     }
     g_clear_pointer(&preview->model, sde_model_unref);
     g_clear_pointer(&preview->loaded_folder, g_free);
-    preview->knows_noise = false;
-    preview->model = sde_model_load(folder, SDE_DENOISE_PRECISION, preview->closing,
-                                    &preview->error);
+    preview->job.knows_noise = false;
+    preview->model = sde_model_load(folder, preview->description->precision,
+                                    preview->closing, &preview->error);
     if (preview->model == NULL) {
         return false;
     }
@@ -56,63 +60,57 @@ load_model(SdePreview *preview)
     return true;
 }
 
-/* Takes some seconds in large pictures, and is right for all that follows: no change
- * cuts it short. */
+/* What is right for all that follows: no change cuts it short. */
 static bool
-find_noise(SdePreview *preview)
+prepare_whole(SdePreview *preview)
 {
-    SdeJob *job = &preview->job;
-    SdeRun run = job->run;
-
-    if (job->params.denoise.noise_level >= 0 || preview->knows_noise) {
-        return true;
-    }
-    run.cancellable = preview->closing;
-    preview->knows_noise = sde_estimate_noise(
-        preview->model, &job->source, job->mask.levels != NULL ? &job->mask : NULL,
-        &run, &job->noise, &preview->error);
-    return preview->knows_noise;
-}
-
-static float
-level_at(const SdePreview *preview, int x, int y)
-{
-    const float *mask = preview->job.mask.levels;
-
-    return mask != NULL ? mask[(size_t) y * preview->job.mask.stride + (size_t) x]
-                        : 1.0f;
+    preview->job.run.cancellable = preview->closing;
+    return preview->description->prepare == NULL ||
+           preview->description->prepare(&preview->job, preview->model,
+                                         &preview->error);
 }
 
 static void
-set_levels(SdePreview *preview, bool shown)
+note_progress(const SdeProgress *progress, void *data)
 {
-    const GeglRectangle *rect = &preview->shown;
+    SdePreview *preview = data;
 
-    for (int y = rect->y; y < rect->y + rect->height; y++) {
-        for (int x = rect->x; x < rect->x + rect->width; x++) {
-            preview->levels[(size_t) y * (size_t) preview->pixels.area.width +
-                            (size_t) x] = shown ? level_at(preview, x, y) : 0.0f;
-        }
-    }
+    g_atomic_int_set(&preview->percent, (int) (100 * progress->fraction));
 }
 
 static bool
-remove_noise(SdePreview *preview)
+compute_part(SdePreview *preview)
 {
-    SdeJob *job = &preview->job;
-    SdeDenoiseParams params = job->params.denoise;
-    SdeRun run = job->run;
-    const SdeMask mask = {preview->levels, job->source.width, job->source.height,
-                          (size_t) job->source.width};
-    bool ok;
+    SdeRun *run = &preview->job.run;
 
-    params.known = &job->noise;
-    run.cancellable = preview->changed;
-    set_levels(preview, true);
-    ok = sde_denoise(preview->model, &job->source, &mask, &params, &run, &job->result,
-                     &preview->error);
-    set_levels(preview, false);
-    return ok;
+    run->cancellable = preview->changed;
+    run->progress = note_progress;
+    run->user_data = preview;
+    run->part = &preview->part;
+    return preview->description->compute(&preview->job, preview->model,
+                                         &preview->error);
+}
+
+static void
+free_pixels(guchar *pixels, void *data)
+{
+    g_free(pixels);
+}
+
+/* As large as it is drawn. */
+static void
+render(SdePreview *preview)
+{
+    const GeglRectangle *shown = &preview->shown, *place = &preview->place;
+    guchar *rgba = g_new(guchar, 4 * (size_t) shown->width * (size_t) shown->height);
+    g_autoptr(GdkPixbuf) full =
+        gdk_pixbuf_new_from_data(rgba, GDK_COLORSPACE_RGB, TRUE, 8, shown->width,
+                                 shown->height, 4 * shown->width, free_pixels, NULL);
+
+    sde_pixels_convert(&preview->pixels, shown, preview->format, rgba);
+    g_clear_object(&preview->drawn);
+    preview->drawn =
+        gdk_pixbuf_scale_simple(full, place->width, place->height, GDK_INTERP_BILINEAR);
 }
 
 static gboolean finish(void *data);
@@ -122,8 +120,8 @@ work(void *data)
 {
     SdePreview *preview = data;
 
-    if (load_model(preview) && find_noise(preview)) {
-        remove_noise(preview);
+    if (load_model(preview) && prepare_whole(preview) && compute_part(preview)) {
+        render(preview);
     }
     g_idle_add(finish, preview);
     return NULL;
@@ -131,36 +129,43 @@ work(void *data)
 
 /* ---- in the main thread ---------------------------------------------------------- */
 
-/* What is shown, in the layer's own colours, as GIMP draws the layer itself. */
 static void
 draw(SdePreview *preview)
 {
-    const GeglRectangle *rect = &preview->shown;
-    GimpDrawable *drawable = GIMP_DRAWABLE(preview->source.layer);
-    const Babl *space = babl_format_get_space(gimp_drawable_get_format(drawable));
-    g_autofree guchar *drawn =
-        g_new(guchar, 4 * (size_t) rect->width * (size_t) rect->height);
+    const GeglRectangle *place = &preview->place;
 
-    sde_pixels_convert(&preview->pixels, rect,
-                       babl_format_with_space("R'G'B'A u8", space), drawn);
-    gimp_preview_area_draw(GIMP_PREVIEW_AREA(gimp_preview_get_area(preview->widget)), 0,
-                           0, rect->width, rect->height, GIMP_RGBA_IMAGE, drawn,
-                           4 * rect->width);
+    if (preview->drawn != NULL) {
+        gimp_preview_area_draw(
+            GIMP_PREVIEW_AREA(gimp_preview_get_area(preview->widget)), place->x,
+            place->y, place->width, place->height, GIMP_RGBA_IMAGE,
+            gdk_pixbuf_get_pixels(preview->drawn),
+            gdk_pixbuf_get_rowstride(preview->drawn));
+    }
 }
 
 static void
-tell_noise(SdePreview *preview)
+tell(SdePreview *preview)
 {
-    double sigma = preview->job.noise.sigma;
     g_autofree char *text = NULL;
 
-    if (preview->job.params.denoise.noise_level >= 0) {
-        gtk_label_set_text(preview->label, "");
-        return;
+    if (preview->description->describe != NULL) {
+        text = preview->description->describe(&preview->job);
     }
-    text = sigma > 0 ? g_strdup_printf(_("Noise level found: %.1f"), sigma)
-                     : g_strdup(_("No noise was found."));
-    gtk_label_set_text(preview->label, text);
+    gtk_label_set_text(preview->label, text != NULL ? text : "");
+}
+
+static gboolean
+tell_progress(void *data)
+{
+    SdePreview *preview = data;
+    int percent = g_atomic_int_get(&preview->percent);
+    g_autofree char *text = NULL;
+
+    if (percent > 0) {
+        text = g_strdup_printf(_("Computing the preview… %d %%"), percent);
+        gtk_label_set_text(preview->label, text);
+    }
+    return G_SOURCE_CONTINUE;
 }
 
 /* Takes the error. */
@@ -174,87 +179,113 @@ tell_error(const SdePreview *preview, GError **error)
 
 static void start(SdePreview *preview);
 
+/* Waits for the thread. */
+static void
+join(SdePreview *preview)
+{
+    g_thread_join(preview->thread);
+    preview->thread = NULL;
+    g_source_remove(preview->timer);
+}
+
 static gboolean
 finish(void *data)
 {
     SdePreview *preview = data;
 
-    g_thread_join(preview->thread);
-    preview->thread = NULL;
+    join(preview);
     if (preview->is_stale) {
         g_clear_error(&preview->error);
         start(preview);
     } else if (preview->error != NULL) {
         tell_error(preview, &preview->error);
     } else {
-        tell_noise(preview);
+        tell(preview);
         draw(preview);
     }
     return G_SOURCE_REMOVE;
 }
 
-static void
-forget_pixels(SdePreview *preview)
-{
-    sde_pixels_clear(&preview->pixels);
-    g_clear_pointer(&preview->levels, g_free);
-    preview->knows_noise = false;
-}
-
 static bool
 read_pixels(SdePreview *preview, GError **error)
 {
-    SdePixels *pixels = &preview->pixels;
     bool visible = sde_arguments_get_visible(preview->config);
 
-    if (pixels->rgb != NULL && visible == preview->source.visible) {
+    if (preview->pixels.rgb != NULL && visible == preview->source.visible) {
         return true;
     }
-    forget_pixels(preview);
+    sde_pixels_clear(&preview->pixels);
+    preview->job.knows_noise = false;
     preview->source.visible = visible;
-    if (!sde_pixels_read(pixels, &preview->source, preview->description->region,
-                         SDE_MASK_SOFT, 0, error)) {
-        sde_pixels_clear(pixels);
-        return false;
-    }
-    preview->levels =
-        g_try_new0(float, (size_t) pixels->area.width *(size_t) pixels->area.height);
-    if (preview->levels == NULL) {
-        sde_pixels_set_memory_error(pixels, error);
-        forget_pixels(preview);
+    if (!sde_pixels_read(&preview->pixels, &preview->source,
+                         preview->description->region, SDE_MASK_SOFT, 0, error)) {
+        sde_pixels_clear(&preview->pixels);
         return false;
     }
     return true;
 }
 
-/* The part of the area that is shown now. */
+/* The part of the layer that the widget shows. */
+static GeglRectangle
+find_view(SdePreview *preview)
+{
+    int width, height, left, top, right, bottom;
+
+    gimp_preview_get_size(preview->widget, &width, &height);
+    gimp_preview_untransform(preview->widget, 0, 0, &left, &top);
+    gimp_preview_untransform(preview->widget, width, height, &right, &bottom);
+    return (GeglRectangle) {left, top, MAX(right - left, 1), MAX(bottom - top, 1)};
+}
+
+/* What there is to show now, and where. */
 static bool
 find_shown(SdePreview *preview)
 {
     const GeglRectangle *area = &preview->pixels.area;
-    GeglRectangle view;
+    GeglRectangle view = find_view(preview), *shown = &preview->shown;
+    GeglRectangle *place = &preview->place;
+    int right, bottom;
 
-    gimp_preview_get_position(preview->widget, &view.x, &view.y);
-    gimp_preview_get_size(preview->widget, &view.width, &view.height);
-    view.x -= area->x;
-    view.y -= area->y;
-    return gegl_rectangle_intersect(&preview->shown, &view,
-                                    GEGL_RECTANGLE(0, 0, area->width, area->height));
+    if (!gegl_rectangle_intersect(shown, &view, area)) {
+        return false;
+    }
+    gimp_preview_transform(preview->widget, shown->x, shown->y, &place->x, &place->y);
+    gimp_preview_transform(preview->widget, shown->x + shown->width,
+                           shown->y + shown->height, &right, &bottom);
+    place->width = MAX(right - place->x, 1);
+    place->height = MAX(bottom - place->y, 1);
+    shown->x -= area->x;
+    shown->y -= area->y;
+    preview->part = (SdeRect) {shown->x, shown->y, shown->width, shown->height};
+    return true;
+}
+
+/* The layer's own colours, as GIMP draws the layer itself. */
+static void
+find_format(SdePreview *preview)
+{
+    GimpDrawable *drawable = GIMP_DRAWABLE(preview->source.layer);
+
+    preview->format = babl_format_with_space(
+        "R'G'B'A u8", babl_format_get_space(gimp_drawable_get_format(drawable)));
 }
 
 static bool
 prepare(SdePreview *preview, GError **error)
 {
     SdeJob *job = &preview->job;
-    SdeNoise noise = job->noise;
+    SdeJob before = *job;
     g_autofree char *model = NULL;
 
     g_object_get(preview->config, "model", &model, NULL);
-    g_clear_pointer(&job->model_folder, g_free);
-    *job = (SdeJob) {.model_folder = sde_models_find(model, error), .noise = noise};
+    sde_job_clear(job);
+    *job = (SdeJob) {.model_folder = sde_models_find(model, error),
+                     .noise = before.noise,
+                     .knows_noise = before.knows_noise};
     if (job->model_folder == NULL || !read_pixels(preview, error)) {
         return false;
     }
+    find_format(preview);
     preview->description->read_arguments(preview->config, job);
     sde_arguments_read_run(preview->config, preview->description->is_random, &job->run);
     sde_pixels_lend(&preview->pixels, job);
@@ -274,6 +305,8 @@ start(SdePreview *preview)
     }
     if (find_shown(preview)) {
         gtk_label_set_text(preview->label, _("Computing the preview…"));
+        g_atomic_int_set(&preview->percent, 0);
+        preview->timer = g_timeout_add(POLL_MS, tell_progress, preview);
         preview->thread = g_thread_new("sdedit-preview", work, preview);
     }
 }
@@ -319,15 +352,16 @@ sde_preview_free(SdePreview *preview)
     if (preview->thread != NULL) {
         g_cancellable_cancel(preview->closing);
         g_cancellable_cancel(preview->changed);
-        g_thread_join(preview->thread);
+        join(preview);
         g_idle_remove_by_data(preview);
     }
     g_object_unref(preview->closing);
     g_object_unref(preview->changed);
     g_clear_error(&preview->error);
-    forget_pixels(preview);
+    sde_pixels_clear(&preview->pixels);
+    g_clear_object(&preview->drawn);
     sde_model_unref(preview->model);
     g_free(preview->loaded_folder);
-    g_free(preview->job.model_folder);
+    sde_job_clear(&preview->job);
     g_free(preview);
 }

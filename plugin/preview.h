@@ -1,4 +1,4 @@
-/* The preview of noise removal. SPDX-License-Identifier: GPL-3.0-or-later */
+/* The preview of a procedure. SPDX-License-Identifier: GPL-3.0-or-later */
 #pragma once
 
 #include "procedure.h"
@@ -7,9 +7,9 @@
 
 typedef struct _SdePreview SdePreview;
 
-/* Fills the preview, which shows the layer of `source`, with what the procedure would
- * make of it whenever it or an argument changes, and tells in `label` what noise was
- * found. All must outlive the result. */
+/* Fills the widget, which shows the layer of `source`, with what the procedure would
+ * make of it whenever it or an argument changes, and tells in `label` how far that is
+ * and what the procedure has to say of it. All must outlive the result. */
 SdePreview *sde_preview_new(const SdeProcedure *description, const SdeSource *source,
                             GimpProcedureConfig *config, GimpPreview *widget,
                             GtkLabel *label);

@@ -13,14 +13,13 @@
 #include "run.h"
 #include "source.h"
 
-static void
-job_clear(SdeJob *job)
+void
+sde_job_clear(SdeJob *job)
 {
     g_free(job->model_folder);
     g_free(job->style);
     g_free(job->second_style);
 }
-G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(SdeJob, job_clear)
 
 /* ---- the record that stays with the layer ---------------------------------------- */
 

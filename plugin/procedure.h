@@ -21,6 +21,13 @@ typedef enum {
     SDE_REGION_SELECTION /* the selection; without one, the whole layer */
 } SdeRegion;
 
+/* What the dialog shows of the result. */
+typedef enum {
+    SDE_PREVIEW_NONE,
+    SDE_PREVIEW_DETAIL, /* a part, pixel by pixel */
+    SDE_PREVIEW_WHOLE   /* everything, made smaller; the user can zoom in */
+} SdePreviewKind;
+
 /* Everything the worker thread needs: plain values, no GIMP object. */
 typedef struct {
     SdeParams params;
@@ -32,6 +39,7 @@ typedef struct {
     SdeMask mask;          /* levels NULL: the whole picture */
     SdeMaskMode mask_mode; /* how the mask was read */
     SdeNoise noise;        /* denoise: given or estimated, for people */
+    bool knows_noise;      /* it was estimated before: with this picture and model */
     SdeQuality quality;    /* inpaint */
 } SdeJob;
 
@@ -42,8 +50,8 @@ typedef struct {
     const char *help;
     const char *progress_title;
     SdeRegion region;
-    bool is_random;                       /* has the argument "seed" */
-    bool has_preview;                     /* in the dialog: noise removal */
+    bool is_random; /* has the argument "seed" */
+    SdePreviewKind preview;
     const char *const *main_arguments;    /* always seen in the dialog */
     const char *const *further_arguments; /* in its "More options" part */
 
@@ -55,7 +63,14 @@ typedef struct {
     /* Runs in the worker thread. */
     bool (*compute)(SdeJob *job, SdeModel *model, GError **error);
     char *(*name_layer)(const SdeJob *job);
+    /* Both nullable, for previews: what is needed of the whole before a part of it is
+     * computed, and what to tell people then. */
+    bool (*prepare)(SdeJob *job, SdeModel *model, GError **error);
+    char *(*describe)(const SdeJob *job);
 } SdeProcedure;
+
+void sde_job_clear(SdeJob *job);
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(SdeJob, sde_job_clear)
 
 extern const SdeProcedure sde_inpaint_procedure;
 extern const SdeProcedure sde_denoise_procedure;

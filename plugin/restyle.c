@@ -145,6 +145,7 @@ const SdeProcedure sde_restyle_procedure = {
     .progress_title = N_("Restyling"),
     .region = SDE_REGION_SELECTION,
     .is_random = true,
+    .preview = SDE_PREVIEW_WHOLE,
     .main_arguments = main_arguments,
     .further_arguments = further_arguments,
     .add_arguments = add_arguments,

@@ -5,23 +5,26 @@ import threading
 import time
 
 from helper import *  # noqa: F403
-from windows import find_window, press, wait_for
+from windows import find_window, press, take_picture, wait_for
 
 TITLES = {"inpaint": "Inpaint Selection", "denoise": "Remove Noise", "restyle": "Restyle"}
 PREVIEW_S = 3  # until one is surely there
 
 
-def answer(task, key, delay):
-    """Presses a key in the dialog, so many seconds after it has opened."""
+def answer(task, key, delay, seen):
+    """Presses a key in the dialog, so many seconds after it has opened; `seen` gets what
+    the window looks like then."""
     windows = wait_for(lambda: find_window(TITLES[task]))
     if windows:
         time.sleep(delay)
+        seen.extend(take_picture(windows[0]))
         press(windows[0], key)
 
 
-def ask(task, image, layer, key, delay=0):
+def ask(task, image, layer, key, delay=0, seen=None):
     """A run that is asked for: (layer, seed), or Refused."""
-    user = threading.Thread(target=answer, args=(task, key, delay))
+    seen = [] if seen is None else seen
+    user = threading.Thread(target=answer, args=(task, key, delay, seen))
     user.start()
     try:
         return run(task, image, [layer], run_mode=Gimp.RunMode.INTERACTIVE)
@@ -59,13 +62,27 @@ def a_dialog_can_be_closed_while_its_preview_is_made():
         check_closing("denoise", delay)
 
 
-@case
-def denoise_after_a_preview_makes_the_same_layer():
+def check_preview(task):
+    """It shows what the run makes, which is what the run makes without it."""
     image, layer = new_selected_image()
-    asked, _ = ask("denoise", image, layer, "Return", PREVIEW_S)
-    plain, _ = run("denoise", image, [layer])
+    seen = []
+    asked, seed = ask(task, image, layer, "Return", PREVIEW_S, seen)
+    plain, _ = run(task, image, [layer], **({"seed": seed} if task == "restyle" else {}))
     assert changed_pixels(asked, plain) == []
-    assert changed_pixels(asked, layer) != []
+    for y in range(20, 50):
+        made, before = (raw(it, (20, y, 40, 1), "R'G'B' u8") for it in (asked, layer))
+        assert made != before
+        assert any(made in row for row in seen), f"row {y} is not shown"
+
+
+@case
+def denoise_previews_what_it_makes():
+    check_preview("denoise")
+
+
+@case
+def restyle_previews_what_it_makes():
+    check_preview("restyle")
 
 
 done()

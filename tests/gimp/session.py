@@ -150,7 +150,7 @@ def main():
     parser.add_argument("--gimp-library", type=pathlib.Path, required=True)
     arguments = parser.parse_args()
 
-    needed = [arguments.gimp] + (["Xvfb", "xdotool"] if arguments.display else [])
+    needed = [arguments.gimp] + (["Xvfb", "xdotool", "import"] if arguments.display else [])
     for program in needed:
         if not shutil.which(program):
             print(f"skipped: there is no {program} on this machine")

@@ -25,6 +25,18 @@ def find_window(title):
     return result.stdout.split()[:1]
 
 
+def take_picture(window):
+    """Rows of a window, each the bytes of its RGB pixels."""
+    size = subprocess.run(
+        ["xdotool", "getwindowgeometry", "--shell", window],
+        stdout=subprocess.PIPE, text=True, check=True).stdout
+    width = int(dict(line.split("=") for line in size.split())["WIDTH"])
+    pixels = subprocess.run(
+        ["import", "-window", window, "-depth", "8", "rgb:-"],
+        stdout=subprocess.PIPE, check=True).stdout
+    return [pixels[i : i + 3 * width] for i in range(0, len(pixels), 3 * width)]
+
+
 def press(window, key):
     subprocess.run(["xdotool", "windowfocus", "--sync", window], check=True)
     subprocess.run(["xdotool", "key", key], check=True)
