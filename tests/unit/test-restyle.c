@@ -384,7 +384,7 @@ test_a_part_is_painted_as_in_the_whole(Fixture *fixture, const void *level_map)
             fixture->fake.n_pixels = 0;
             run_well(fixture, NULL);
             assert_part_of(&whole, fixture, parts[i]);
-            if (i == 0) { /* 8 evaluations of it and 32 pixels around */
+            if (i == 0 && level_map != NULL) { /* 8 times it and 32 pixels around */
                 g_assert_cmpint((int) fixture->fake.n_pixels, <=, 8 * 120 * 112);
             }
         }
