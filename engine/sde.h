@@ -149,9 +149,9 @@ bool sde_sampler_from_name(const char *name, SdeSampler *sampler, GError **error
 /* MODEL: what the network expects there, E[x0] given the surroundings (the first of
  * n_steps, as the mean of four mirrored evaluations). The walk from t0 then adds what
  * an expectation lacks, the more the deeper in the hole, and the middle of a large hole
- * gets its texture from patches of the surroundings. Models without a level map fill
- * smoothly instead.
- */
+ * gets its texture from patches of the surroundings. Thin holes are done with the mean,
+ * of two evaluations, and what the surroundings say of them (nonlocal autoregression).
+ * Models without a level map fill smoothly instead, and walk. */
 typedef enum {
     SDE_FILL_ORIGINAL,
     SDE_FILL_SMOOTH,

@@ -8,15 +8,17 @@
 #include <string.h>
 
 #include "base/rng.h"
+#include "task/autoregression.h"
 #include "task/blend.h"
 #include "task/grain.h"
 #include "task/mask.h"
 #include "task/patches.h"
 #include "task/walk.h"
 
-/* Of the mean that a fill begins with. Thin holes, which are nothing but mean, gain by
- * 0.3 dB from four. */
+/* Of the mean that a fill begins with; thin holes, which the picture itself refines,
+ * gain hardly more from four than from two. */
 #define MEAN_VIEWS 4
+#define THIN_VIEWS 2
 
 /* A hole's work; `patch` is what it leaves until the end. */
 typedef struct {
@@ -65,6 +67,7 @@ work_init(Work *work, const SdeHole *hole, const SdeTask *task,
         (SdeWalk) {.sampling = &params->sampling,
                    .mean_first = mean_first,
                    .mean_views = MEAN_VIEWS,
+                   .thin_views = THIN_VIEWS,
                    .n_resample = task->denoiser->level_map ? 1 : params->n_resample,
                    .classes = {.label = -1},
                    .guidance = 1.0,
@@ -81,8 +84,8 @@ grain_of(const Work *work, const SdeImage *source, const SdeInpaintParams *param
                        .share = params->grain};
 }
 
-/* Filling, patches, colour match and grain hold memory only while the walk holds none;
- * what they need above the walk's own is added to its plan. */
+/* Filling, fits, patches, colour match and grain hold memory only while the walk holds
+ * none; what they need above the walk's own is added to its plan. */
 static size_t
 plan_blend(const Work *work, const SdeDenoiser *denoiser,
            const SdeInpaintParams *params)
@@ -95,6 +98,9 @@ plan_blend(const Work *work, const SdeDenoiser *denoiser,
 
     if (params->grain > 0.0) {
         blend = MAX(blend, sde_grain_plan(&grain));
+    }
+    if (params->fill == SDE_FILL_MODEL) {
+        blend = MAX(blend, sde_autoregression_plan(&work->area));
     }
     if (work->walk.mean_first) {
         blend = MAX(blend, sde_patches_plan(&work->area));
@@ -209,18 +215,21 @@ keep_patch(Work *work)
     }
 }
 
-/* The walk, most of the work, and texture for where it ends in something soft. */
+/* The walk, most of the work; what the picture itself says of thin holes; and texture
+ * for where the walk ends in something soft. */
 static bool
-walk_and_continue(Work *work, SdeTask *task, const SdeSpan *span, GError **error)
+walk_and_continue(Work *work, SdeTask *task, SdeFill fill, const SdeSpan *span,
+                  GError **error)
 {
-    SdeSpan walk = sde_span_part(span, 0, 1), texture = sde_span_part(span, 9, 10);
+    SdeSpan walk = sde_span_part(span, 0, 1), thin = sde_span_part(span, 8, 10),
+            texture = sde_span_part(span, 9, 10);
 
-    if (!work->walk.mean_first) {
-        return sde_walk_run(&work->walk, task, work->tiles, span, error);
-    }
-    walk.end = texture.begin;
+    walk.end = thin.begin;
     return sde_walk_run(&work->walk, task, work->tiles, &walk, error) &&
-           sde_patches_fill(&work->area, task, &texture, error);
+           (fill != SDE_FILL_MODEL ||
+            sde_autoregression_refine(&work->area, task, &thin, error)) &&
+           (!work->walk.mean_first ||
+            sde_patches_fill(&work->area, task, &texture, error));
 }
 
 static bool
@@ -255,7 +264,7 @@ work_run(Work *work, SdeTask *task, const SdeImage *source, const SdeMask *mask,
         return false;
     }
     harden_levels(area);
-    if (!walk_and_continue(work, task, span, error)) {
+    if (!walk_and_continue(work, task, params->fill, span, error)) {
         return false;
     }
     if (params->match_colors &&

@@ -5,15 +5,19 @@
 #include "task/area.h"
 #include "task/tiles.h"
 
+/* Pixels: a hole that is no deeper is thin, and done with its mean. */
+#define SDE_THIN_DEPTH 6
+
 typedef struct {
     const SdeArea *area; /* `start` is noised where `levels` is above 0; to `out` */
     const SdeSampling *sampling;
     bool mean_first; /* the first evaluation is at full noise, the rest refine its D;
                       * only with a level map */
-    int mean_views;  /* 1 to 4: of which that D is the mean; counts with mean_first */
-    int n_resample;  /* RePaint's r: each stretch is walked this many times */
-    bool inverts;    /* starts from the noise that DDIM, walked upwards, finds in
-                      * start, not from fresh noise; not with mean_first */
+    /* 1 to 4: of which that D is the mean, and in a thin hole; with mean_first */
+    int mean_views, thin_views;
+    int n_resample; /* RePaint's r: each stretch is walked this many times */
+    bool inverts;   /* starts from the noise that DDIM, walked upwards, finds in
+                     * start, not from fresh noise; not with mean_first */
     SdeClasses classes;
     double guidance;    /* in the first half of the steps; 1: none */
     double keep_colors; /* 0..1: hold the coarse colours of start, or the mean's */
