@@ -63,7 +63,7 @@ INTRODUCTIONS = {
     "evaluations": (
         "Filling holes with `--steps N`: PSNR in dB / perceptual distance in the hole. "
         "The first step is the mean, of four mirrored evaluations, so N steps are at "
-        "most N + 3; holes less than 4 pixels deep never get a second step. Everything "
+        "most N + 3; holes up to 6 pixels deep have two, and no second step. Everything "
         "else is the default, the texture and grain at the end included."
     ),
     "restyle": (

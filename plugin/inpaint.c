@@ -30,7 +30,7 @@ add_mask_arguments(GimpProcedure *procedure)
         0, 256, 1);
     sde_arguments_add_int(
         procedure, "feather", _("_Feather"),
-        _("Pixels over which the new area fades into its surroundings"), 0, 256, 2);
+        _("Pixels over which the new area fades into its surroundings"), 0, 256, 0);
     gimp_procedure_add_choice_argument(
         procedure, "mask-mode", _("Mas_k edge"),
         _("What a partly selected pixel means"),

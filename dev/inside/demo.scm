@@ -77,7 +77,7 @@
                (lambda ()
                  (car (plug-in-sdedit-inpaint #:run-mode RUN-NONINTERACTIVE #:image image
                                               #:drawables (vector photo)
-                                              #:model model #:grow 1 #:feather 3 #:seed 1)))))
+                                              #:model model #:grow 1 #:seed 1)))))
   (gimp-selection-none image)
   (save image "removed.png" photo result)
 
@@ -92,7 +92,7 @@
                (lambda ()
                  (car (plug-in-sdedit-inpaint #:run-mode RUN-NONINTERACTIVE #:image image
                                               #:drawables (vector damaged)
-                                              #:model model #:grow 1 #:feather 1 #:seed 1)))))
+                                              #:model model #:grow 1 #:seed 1)))))
   (gimp-selection-none image)
   (save image "repaired.png" damaged result)
 
