@@ -26,7 +26,7 @@
 #define N_AROUND   ((2 * RADIUS + 1) * (2 * RADIUS + 1) - 1)
 #define N_TERMS    (N_AROUND + 3) /* and a constant for each channel */
 #define N_LEAST    (2 * N_AROUND) /* known pixels, for a fit */
-#define N_STRIP    (3 * SIDE)     /* equations of a row of candidates */
+#define N_STRIP    63             /* equations of a row of candidates: 3 SIDE */
 #define COLUMNS    32             /* terms and the value, and zeros */
 
 #define NEARNESS     2.25f /* variance of the neighbours' weights, pixels squared */
@@ -52,7 +52,7 @@ typedef float LanesMem __attribute__((vector_size(LANES * 4), aligned(4), may_al
  * as the micro-kernel takes them, and as columns, times the candidates' weights. */
 typedef struct {
     int n;
-    float panels[COLUMNS * N_STRIP], columns[(N_TERMS + 1) * N_STRIP];
+    float panels[COLUMNS * N_STRIP], columns[N_TERMS + 1][N_STRIP];
 } Strip;
 
 typedef struct {
@@ -73,13 +73,13 @@ typedef struct {
 static void
 refining_alloc(Refining *r, SdeArena *arena)
 {
-    const SdeArea *area = r->area;
-    size_t n = sde_area_count_pixels(area);
+    size_t n = sde_area_count_pixels(r->area);
+    size_t border = 2 * (size_t) BORDER;
 
-    r->pitch = (size_t) area->padded_width + 2 * BORDER;
+    r->pitch = (size_t) r->area->padded_width + border;
     for (int i = 0; i < 4; i++) {
         r->planes[i] = sde_arena_alloc(
-            arena, r->pitch * ((size_t) area->padded_height + 2 * BORDER));
+            arena, r->pitch * ((size_t) r->area->padded_height + border));
     }
     r->depth = sde_arena_alloc(arena, n);
     r->levels = sde_arena_alloc(arena, n);
@@ -192,10 +192,17 @@ compare(const Refining *r, size_t p, const float *weights, size_t q, float *dist
     *(LanesMem *) (void *) distances = squares / total - (1.0f - MEAN_WEIGHT) * means;
 }
 
-/* Weights of SIDE rows of WIDE pixels from `corner` on, 0 for what is not known; how
- * many are known. */
+static bool
+is_known(const Refining *r, size_t at)
+{
+    return r->planes[3][at] == 1.0f;
+}
+
+/* Distances from p of SIDE rows of WIDE pixels from `corner` on; how many of them are
+ * known, and the mean distance of these. */
 static int
-weigh_candidates(const Refining *r, size_t p, size_t corner, float *weights)
+measure_candidates(const Refining *r, size_t p, size_t corner, float distances[][WIDE],
+                   float *mean)
 {
     float own[N_AROUND], sum = 0.0f;
     int n = 0;
@@ -204,26 +211,36 @@ weigh_candidates(const Refining *r, size_t p, size_t corner, float *weights)
         own[i] = r->nearness[i] * r->planes[3][p + (size_t) r->around[i]];
     }
     for (int y = 0; y < SIDE; y++) {
+        size_t row = corner + (size_t) y * r->pitch;
+
         for (int x = 0; x < WIDE; x += LANES) {
-            compare(r, p, own, corner + (size_t) y * r->pitch + (size_t) x,
-                    weights + y * WIDE + x);
+            compare(r, p, own, row + (size_t) x, distances[y] + x);
         }
         for (int x = 0; x < SIDE; x++) {
-            if (r->planes[3][corner + (size_t) y * r->pitch + (size_t) x] == 1.0f) {
-                sum += weights[y * WIDE + x];
+            if (is_known(r, row + (size_t) x)) {
+                sum += distances[y][x];
                 n++;
             }
         }
     }
-    for (int i = 0; i < SIDE * WIDE; i++) {
-        size_t at = corner + (size_t) (i / WIDE) * r->pitch + (size_t) (i % WIDE);
-        float scale = SHARPNESS * sum / (float) MAX(n, 1) + FLOOR;
-        bool counts = i % WIDE < SIDE && r->planes[3][at] == 1.0f;
-        float weight = counts ? expf(-weights[i] / scale) : 0.0f;
-
-        weights[i] = weight >= LEAST_WEIGHT ? weight : 0.0f;
-    }
+    *mean = sum / (float) MAX(n, 1);
     return n;
+}
+
+/* Distances become weights, 0 of what does not count. */
+static void
+weigh_candidates(const Refining *r, size_t corner, float mean, float distances[][WIDE])
+{
+    float scale = SHARPNESS * mean + FLOOR;
+
+    for (int y = 0; y < SIDE; y++) {
+        for (int x = 0; x < SIDE; x++) {
+            bool known = is_known(r, corner + (size_t) y * r->pitch + (size_t) x);
+            float weight = known ? expf(-distances[y][x] / scale) : 0.0f;
+
+            distances[y][x] = weight >= LEAST_WEIGHT ? weight : 0.0f;
+        }
+    }
 }
 
 /* ---- the fit ----------------------------------------------------------------------
@@ -247,17 +264,19 @@ write_equation(const Refining *r, size_t p, size_t q, int channel, float *row)
 static void
 add_equation(Strip *strip, const float *row, float weight)
 {
-    int panel = sde_kernels_get()->panel;
+    size_t panel = (size_t) sde_kernels_get()->panel;
 
-    for (int i = 0; i < COLUMNS; i += panel) {
-        memcpy(strip->panels + i * N_STRIP + strip->n * panel, row + i,
-               (size_t) panel * sizeof(float));
+    for (size_t i = 0; i < COLUMNS; i += panel) {
+        memcpy(strip->panels + i * N_STRIP + (size_t) strip->n * panel, row + i,
+               panel * sizeof(float));
     }
     for (int i = 0; i <= N_TERMS; i++) {
-        strip->columns[i * N_STRIP + strip->n] = weight * row[i];
+        strip->columns[i][strip->n] = weight * row[i];
     }
     strip->n++;
 }
+
+G_STATIC_ASSERT(N_STRIP == 3 * SIDE && COLUMNS > N_TERMS);
 
 static void
 gather_strip(const Refining *r, size_t p, size_t first, const float *weights,
@@ -283,12 +302,12 @@ add_products(const Strip *strip, float sums[][COLUMNS])
     float products[N_TERMS + 1][COLUMNS];
 
     for (int i = 0; i <= N_TERMS; i++) {
-        rows[i] = strip->columns + i * N_STRIP;
+        rows[i] = strip->columns[i];
     }
     for (int i = 0; i < COLUMNS; i += kernels->panel) {
         const SdePanelInput input = {rows + i, &strip->n, N_TERMS + 1 - i, 1, NULL};
 
-        kernels->multiply(&input, strip->panels + i * N_STRIP, products[i] + i,
+        kernels->multiply(&input, strip->panels + (size_t) i * N_STRIP, products[i] + i,
                           COLUMNS);
     }
     for (int i = 0; i <= N_TERMS; i++) {
@@ -299,13 +318,13 @@ add_products(const Strip *strip, float sums[][COLUMNS])
 }
 
 static void
-add_up(const Refining *r, size_t p, size_t corner, const float *weights,
+add_up(const Refining *r, size_t p, size_t corner, float weights[][WIDE],
        float sums[][COLUMNS])
 {
     Strip strip;
 
     for (int y = 0; y < SIDE; y++) {
-        gather_strip(r, p, corner + (size_t) y * r->pitch, weights + y * WIDE, &strip);
+        gather_strip(r, p, corner + (size_t) y * r->pitch, weights[y], &strip);
         if (strip.n > 0) {
             add_products(&strip, sums);
         }
@@ -348,7 +367,7 @@ add_ridge(const Refining *r, size_t p, float sums[][COLUMNS])
         total += sums[i][i] / 3.0f;
     }
     for (int i = 0; i < N_AROUND; i++) {
-        bool known = r->planes[3][p + (size_t) r->around[i]] == 1.0f;
+        bool known = is_known(r, p + (size_t) r->around[i]);
 
         sums[i][i] += total * (known ? RIDGE : RIDGE + GUESS_RIDGE);
     }
@@ -359,12 +378,13 @@ static void
 refine_pixel(const Refining *r, size_t p, float *rgb)
 {
     size_t corner = p - REACH * r->pitch - REACH;
-    float weights[SIDE * WIDE], sums[N_TERMS + 1][COLUMNS] = {{0}};
+    float weights[SIDE][WIDE], sums[N_TERMS + 1][COLUMNS] = {{0}}, mean;
     const float *x = sums[N_TERMS];
 
-    if (weigh_candidates(r, p, corner, weights) < N_LEAST) {
+    if (measure_candidates(r, p, corner, weights, &mean) < N_LEAST) {
         return;
     }
+    weigh_candidates(r, corner, mean, weights);
     add_up(r, p, corner, weights, sums);
     add_ridge(r, p, sums);
     if (!solve(sums)) {
