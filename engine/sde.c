@@ -375,6 +375,14 @@ check_mask(const SdeMask *mask, const SdeImage *source, GError **error)
 }
 
 static bool
+check_input(const SdeRun *run, const SdeImage *source, const SdeMask *mask,
+            const SdeImage *result, GError **error)
+{
+    return check_picture(source, result, error) &&
+           check_part(run->part, source, error) && check_mask(mask, source, error);
+}
+
+static bool
 check_tiles(int tile_size, int tile_overlap, GError **error)
 {
     return check_range("tile size", tile_size, 0, MAX_SIDE, error) &&
@@ -608,8 +616,7 @@ sde_inpaint(SdeModel *model, const SdeImage *source, const SdeMask *mask,
 
     run = run != NULL ? run : &default_run;
     return check_run(run, error) && check_inpaint(params, error) &&
-           check_picture(source, result, error) &&
-           check_part(run->part, source, error) && check_mask(mask, source, error) &&
+           check_input(run, source, mask, result, error) &&
            session_init(&session, model, run, error) &&
            finish(&session, sde_inpaint_run(&session.task, source, mask, params, result,
                                             &session.span, error));
@@ -629,8 +636,7 @@ sde_denoise(SdeModel *model, const SdeImage *source, const SdeMask *mask,
 
     run = run != NULL ? run : &default_run;
     return check_run(run, error) && check_denoise(params, error) &&
-           check_picture(source, result, error) &&
-           check_part(run->part, source, error) && check_mask(mask, source, error) &&
+           check_input(run, source, mask, result, error) &&
            check_known(params, source, error) &&
            session_init(&session, model, run, error) &&
            finish(&session, sde_denoise_run(&session.task, source, mask, params, result,
@@ -652,8 +658,7 @@ sde_restyle(SdeModel *model, const SdeImage *source, const SdeMask *mask,
 
     run = run != NULL ? run : &default_run;
     if (!check_run(run, error) || !check_restyle(model, params, error) ||
-        !check_picture(source, result, error) ||
-        !check_part(run->part, source, error) || !check_mask(mask, source, error) ||
+        !check_input(run, source, mask, result, error) ||
         !session_init(&session, model, run, error)) {
         return false;
     }

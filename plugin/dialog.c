@@ -20,11 +20,14 @@
 
 /* ---- lists of models and styles -------------------------------------------------- */
 
-/* Of what the dialog was filled with. */
-static GtkWidget *
-get_part(GimpProcedureDialog *dialog, const char *name)
+/* Into a box that the dialog was filled with. */
+static void
+put_first(GimpProcedureDialog *dialog, const char *name, GtkWidget *widget)
 {
-    return gimp_procedure_dialog_get_widget(dialog, name, G_TYPE_NONE);
+    GtkWidget *box = gimp_procedure_dialog_get_widget(dialog, name, G_TYPE_NONE);
+
+    gtk_box_pack_start(GTK_BOX(box), widget, FALSE, FALSE, 0);
+    gtk_box_reorder_child(GTK_BOX(box), widget, 0);
 }
 
 static GtkEntry *
@@ -99,14 +102,12 @@ look_for_styles(GimpProcedureConfig *config, GParamSpec *spec, GtkWidget *dialog
 static void
 add_styles(GimpProcedureDialog *dialog, GimpProcedureConfig *config)
 {
-    GtkWidget *box = get_part(dialog, "arguments-box");
     Styles *shown = g_new(Styles, 1);
 
     *shown = (Styles) {.style = get_entry(dialog, "style"),
                        .second_style = get_entry(dialog, "second-style"),
                        .gallery = sde_gallery_new(config)};
-    gtk_box_pack_start(GTK_BOX(box), shown->gallery, FALSE, FALSE, 0);
-    gtk_box_reorder_child(GTK_BOX(box), shown->gallery, 0);
+    put_first(dialog, "arguments-box", shown->gallery);
     g_object_set_data_full(G_OBJECT(dialog), "sdedit-styles", shown, g_free);
     g_signal_connect_object(config, "notify::model", G_CALLBACK(look_for_styles),
                             dialog, 0);
@@ -159,13 +160,14 @@ list_names(const char *const *names)
 static void
 fill_beside_preview(GimpProcedureDialog *dialog, GList *names)
 {
-    GtkWidget *columns, *arguments;
+    GtkWidget *columns, *arguments, *box;
     GtkWidget *label =
         gimp_procedure_dialog_get_label(dialog, "preview-label", "", FALSE, FALSE);
 
     gtk_label_set_line_wrap(GTK_LABEL(label), TRUE); /* errors are sentences */
     gtk_label_set_max_width_chars(GTK_LABEL(label), LABEL_CHARS);
-    gimp_procedure_dialog_fill_box(dialog, "preview-box", "preview-label", NULL);
+    box = gimp_procedure_dialog_fill_box(dialog, "preview-box", "preview-label", NULL);
+    gtk_widget_set_valign(box, GTK_ALIGN_START);
     arguments = gimp_procedure_dialog_fill_box_list(dialog, "arguments-box", names);
     gtk_widget_set_size_request(arguments, ARGUMENTS_WIDTH, -1);
     columns = gimp_procedure_dialog_fill_box(dialog, "columns", "preview-box",
@@ -241,20 +243,17 @@ add_preview(GimpProcedureDialog *dialog, const SdeProcedure *description,
             const SdeSource *source, GimpProcedureConfig *config)
 {
     GimpDrawable *drawable = GIMP_DRAWABLE(source->layer);
-    GtkWidget *widget, *box, *label;
+    GtkWidget *widget, *label;
 
     if (description->preview == SDE_PREVIEW_NONE) {
         return NULL;
     }
-    box = get_part(dialog, "preview-box");
-    label = get_part(dialog, "preview-label");
+    label = gimp_procedure_dialog_get_widget(dialog, "preview-label", G_TYPE_NONE);
     widget = description->preview == SDE_PREVIEW_DETAIL
                  ? new_detail(drawable)
                  : gimp_zoom_preview_new_from_drawable(drawable);
     enlarge(widget);
-    gtk_widget_set_valign(box, GTK_ALIGN_START);
-    gtk_box_pack_start(GTK_BOX(box), widget, FALSE, FALSE, 0);
-    gtk_box_reorder_child(GTK_BOX(box), widget, 0);
+    put_first(dialog, "preview-box", widget);
     gtk_widget_show(widget);
     return sde_preview_new(description, source, config, GIMP_PREVIEW(widget),
                            GTK_LABEL(label));

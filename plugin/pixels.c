@@ -27,8 +27,8 @@ sde_pixels_clear(SdePixels *pixels)
     g_clear_pointer(&pixels->alpha, g_free);
 }
 
-void
-sde_pixels_set_memory_error(const SdePixels *pixels, GError **error)
+static void
+set_memory_error(const SdePixels *pixels, GError **error)
 {
     g_set_error(error, GIMP_PLUG_IN_ERROR, 0,
                 _("There is not enough memory for %d × %d pixels: select a smaller "
@@ -48,7 +48,7 @@ allocate(SdePixels *pixels, bool with_mask, bool with_alpha, GError **error)
 
     if (pixels->rgb == NULL || pixels->result == NULL ||
         (with_mask && pixels->mask == NULL) || (with_alpha && pixels->alpha == NULL)) {
-        sde_pixels_set_memory_error(pixels, error);
+        set_memory_error(pixels, error);
         return false;
     }
     return true;

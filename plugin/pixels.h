@@ -14,8 +14,6 @@ typedef struct {
     bool fills_holes;    /* changed pixels become visible; else alpha stays as it is */
 } SdePixels;
 
-/* What to say where memory does not hold the area. */
-void sde_pixels_set_memory_error(const SdePixels *pixels, GError **error);
 /* Reads what the job needs: the bounds of the region and `context` pixels around it. */
 bool sde_pixels_read(SdePixels *pixels, const SdeSource *source, SdeRegion region,
                      SdeMaskMode mask_mode, int context, GError **error);

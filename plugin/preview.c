@@ -274,14 +274,15 @@ static bool
 prepare(SdePreview *preview, GError **error)
 {
     SdeJob *job = &preview->job;
-    SdeJob before = *job;
+    SdeNoise noise = job->noise;
+    bool knows_noise = job->knows_noise;
     g_autofree char *model = NULL;
 
     g_object_get(preview->config, "model", &model, NULL);
     sde_job_clear(job);
     *job = (SdeJob) {.model_folder = sde_models_find(model, error),
-                     .noise = before.noise,
-                     .knows_noise = before.knows_noise};
+                     .noise = noise,
+                     .knows_noise = knows_noise};
     if (job->model_folder == NULL || !read_pixels(preview, error)) {
         return false;
     }

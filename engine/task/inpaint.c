@@ -224,10 +224,12 @@ walk_and_continue(Work *work, SdeTask *task, SdeFill fill, const SdeSpan *span,
     SdeSpan walk = sde_span_part(span, 0, 1), thin = sde_span_part(span, 8, 10),
             texture = sde_span_part(span, 9, 10);
 
+    if (fill != SDE_FILL_MODEL) { /* the walk is all */
+        return sde_walk_run(&work->walk, task, work->tiles, span, error);
+    }
     walk.end = thin.begin;
     return sde_walk_run(&work->walk, task, work->tiles, &walk, error) &&
-           (fill != SDE_FILL_MODEL ||
-            sde_autoregression_refine(&work->area, task, &thin, error)) &&
+           sde_autoregression_refine(&work->area, task, &thin, error) &&
            (!work->walk.mean_first ||
             sde_patches_fill(&work->area, task, &texture, error));
 }

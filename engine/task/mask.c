@@ -300,13 +300,6 @@ hole_set_crop(SdeHole *hole, int context, int width, int height)
     hole->crop = sde_mask_widen(hole->bounds, margin, width, height);
 }
 
-static bool
-rects_overlap(SdeRect a, SdeRect b)
-{
-    return a.x < b.x + b.width && b.x < a.x + a.width && a.y < b.y + b.height &&
-           b.y < a.y + a.height;
-}
-
 static SdeRect
 rect_union(SdeRect a, SdeRect b)
 {
@@ -328,7 +321,7 @@ merge_holes(GArray *holes, int context, int width, int height)
             SdeHole *hole = &g_array_index(holes, SdeHole, i);
             SdeHole *other = &g_array_index(holes, SdeHole, j);
 
-            if (i == j || !rects_overlap(hole->crop, other->crop)) {
+            if (i == j || sde_rect_intersect(hole->crop, other->crop).width == 0) {
                 j++;
                 continue;
             }

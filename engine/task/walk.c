@@ -184,6 +184,12 @@ fill_angles(const Run *run, int step, float *angles)
     }
 }
 
+static bool
+is_thin(const Run *run)
+{
+    return run->deepest <= SDE_THIN_DEPTH;
+}
+
 /* After the mean the walk is as much shorter as the deepest pixel's way: a thin hole
  * has nothing left to refine. */
 static void
@@ -200,10 +206,10 @@ find_depth(Run *run)
     for (size_t i = 0; i < run->n_pixels; i++) {
         run->deepest = MAX(run->deepest, run->depth[i]);
     }
-    run->n_steps =
-        run->deepest <= SDE_THIN_DEPTH
-            ? 1
-            : 1 + (int) ceilf(share_at(run->deepest) * (float) (n_steps - 1));
+    run->n_steps = 1;
+    if (!is_thin(run)) {
+        run->n_steps += (int) ceilf(share_at(run->deepest) * (float) (n_steps - 1));
+    }
 }
 
 /* The windows to walk with: the caller's, or smaller ones, which are handed over. */
@@ -434,8 +440,7 @@ static bool
 evaluate_mean(Run *run, const SdeSpan *span, GError **error)
 {
     const SdeWalk *walk = run->walk;
-    bool thin = run->deepest <= SDE_THIN_DEPTH;
-    int n_views = thin ? walk->thin_views : walk->mean_views;
+    int n_views = is_thin(run) ? walk->thin_views : walk->mean_views;
     int n_first = run->mean != NULL ? n_views / 2 : 0;
     float share = (float) n_first / (float) n_views;
     float *filling = run->noise;

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "near.h"
+#include "test-area.h"
 
 enum { SIDE = 72, PADDED = 80, N = PADDED * PADDED };
 
@@ -14,21 +15,12 @@ typedef struct {
     float truth[3 * N];
 } Fixture;
 
-static bool
-lies_in(SdeRect rect, int i)
-{
-    int x = i % PADDED, y = i / PADDED;
-
-    return x >= rect.x && x < rect.x + rect.width && y >= rect.y &&
-           y < rect.y + rect.height;
-}
-
 /* Makes a hole, in which the picture is guessed with half of its contrast. */
 static void
 dig(Fixture *fixture, SdeRect hole)
 {
     for (int i = 0; i < N; i++) {
-        for (int c = 0; lies_in(hole, i) && c < 3; c++) {
+        for (int c = 0; test_lies_in(hole, i % PADDED, i / PADDED) && c < 3; c++) {
             fixture->area.levels[i] = 1.0f;
             fixture->area.out[3 * i + c] = 0.5f * fixture->truth[3 * i + c];
         }
@@ -40,13 +32,7 @@ static void
 set_up(Fixture *fixture, const void *data)
 {
     fixture->task = (SdeTask) {.seed = 5};
-    fixture->area = (SdeArea) {.rect = {0, 0, SIDE, SIDE},
-                               .width = SIDE,
-                               .height = SIDE,
-                               .padded_width = PADDED,
-                               .padded_height = PADDED,
-                               .levels = g_new0(float, N),
-                               .out = g_new(float, 3 * N)};
+    fixture->area = test_area_new(SIDE, PADDED);
     for (int i = 0; i < N; i++) {
         float x = (float) (i % PADDED), y = (float) (i / PADDED);
         bool padding = i % PADDED >= SIDE || i / PADDED >= SIDE;
@@ -64,8 +50,7 @@ set_up(Fixture *fixture, const void *data)
 static void
 tear_down(Fixture *fixture, const void *data)
 {
-    g_free(fixture->area.levels);
-    g_free(fixture->area.out);
+    test_area_clear(&fixture->area);
 }
 
 static void
@@ -85,7 +70,8 @@ measure_error(const Fixture *fixture, SdeRect rect)
     double sum = 0.0;
 
     for (int i = 0; i < N; i++) {
-        for (int c = 3 * i; lies_in(rect, i) && c < 3 * i + 3; c++) {
+        for (int c = 3 * i; test_lies_in(rect, i % PADDED, i / PADDED) && c < 3 * i + 3;
+             c++) {
             double error = (double) (fixture->area.out[c] - fixture->truth[c]);
 
             sum += error * error / (3 * rect.width * rect.height);
@@ -112,7 +98,7 @@ static void
 assert_same_outside(const Fixture *fixture, SdeRect rect, const float *before)
 {
     for (int i = 0; i < N; i++) {
-        if (!lies_in(rect, i)) {
+        if (!test_lies_in(rect, i % PADDED, i / PADDED)) {
             g_assert_cmpmem(fixture->area.out + 3 * i, 3 * sizeof(float),
                             before + 3 * i, 3 * sizeof(float));
         }
@@ -145,7 +131,8 @@ test_without_a_picture_guesses_stay(Fixture *fixture, const void *data)
     g_assert_cmpmem(fixture->area.out, sizeof(fixture->truth), fixture->truth,
                     sizeof(fixture->truth));
     for (int i = 0; i < N; i++) { /* lines of known pixels, few of them */
-        fixture->area.levels[i] = lies_in(known, i) && i % 2 == 0 ? 0.0f : 1.0f;
+        fixture->area.levels[i] =
+            test_lies_in(known, i % PADDED, i / PADDED) && i % 2 == 0 ? 0.0f : 1.0f;
     }
     refine(fixture);
     g_assert_cmpmem(fixture->area.out, sizeof(fixture->truth), fixture->truth,

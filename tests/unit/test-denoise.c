@@ -205,7 +205,6 @@ test_outside_the_mask_every_bit_is_kept(Fixture *fixture, const void *level_map)
     g_free((float *) mask.levels);
 }
 
-/* Surroundings of 64 pixels would begin at 37, 26; blocks of 8 do at 32, 24. */
 /* Of which only what is selected, too, is cleaned. */
 static void
 test_a_part_is_cleaned_as_in_the_whole(Fixture *fixture, const void *level_map)
@@ -245,6 +244,7 @@ test_a_part_outside_the_mask_is_a_copy(Fixture *fixture, const void *level_map)
     g_free((float *) mask.levels);
 }
 
+/* Surroundings of 64 pixels would begin at 37, 26; blocks of 8 do at 32, 24. */
 static void
 test_what_the_model_sees_begins_with_a_block(Fixture *fixture, const void *level_map)
 {

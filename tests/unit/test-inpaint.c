@@ -343,9 +343,13 @@ test_the_model_fills_with_its_mean(Fixture *fixture, const void *level_map)
     g_assert_cmpint(fixture->task.n_passes, ==, MEAN_CALLS);
     g_assert_cmpfloat(fixture->fake.highest_theta, >, 1.5f);
     for (int y = 40; y < 60; y++) {
-        for (int x = 60; x < 64; x++) {
-            /* the schedule ends with a trace of signal, x of the last angle with it */
-            assert_near((double) test_pixel(&fixture->result, x, y)[0], 0.625, 0.01);
+        for (int x = 60; x < 85; x++) {
+            if (MIN(MIN(x - 60, 84 - x), MIN(y - 40, 59 - y)) < 4) {
+                /* the schedule ends with a trace of signal, x of the last angle with it
+                 */
+                assert_near((double) test_pixel(&fixture->result, x, y)[0], 0.625,
+                            0.01);
+            }
         }
     }
     assert_outside_is_kept(fixture, 0);
@@ -397,10 +401,14 @@ static void
 test_a_thin_hole_is_done_with_its_mean(Fixture *fixture, const void *level_map)
 {
     set_picture(fixture, 150, 110, (SdeRect) {40, 30, 70, 6});
+    for (size_t i = 0; i < fixture->source.stride * 110; i++) {
+        fixture->source.pixels[i] = 0.625f; /* so that both say the same */
+    }
     fixture->params.fill = SDE_FILL_MODEL;
     fixture->params.sampling.n_steps = 4;
     run_well(fixture);
     g_assert_cmpint(fixture->fake.n_calls, ==, THIN_CALLS);
+    assert_near((double) test_pixel(&fixture->result, 60, 33)[0], 0.625, 0.01);
     assert_outside_is_kept(fixture, 0);
 }
 
@@ -491,8 +499,8 @@ test_a_fill_has_the_grain_around(Fixture *fixture, const void *level_map)
             square[i] += value * value / 56.0;
         }
     }
-    g_assert_cmpfloat(sqrt(square[0]), <, 0.005); /* a fit to noise is hardly any */
-    assert_near(sqrt(square[1]), 0.04, 0.012);    /* 56 pixels */
+    g_assert_cmpfloat(sqrt(square[0]), <, 0.0025); /* a fit to noise is hardly any */
+    assert_near(sqrt(square[1]), 0.04, 0.012);     /* 56 pixels */
 }
 
 /* A denoiser that believes its first guess alone returns it, and what continues a ramp

@@ -3,6 +3,7 @@
 
 #include "fake-denoiser.h"
 #include "near.h"
+#include "test-area.h"
 
 enum { SIDE = 104, PADDED = 112, N = PADDED * PADDED };
 #define CONTRAST 0.4f /* of the texture */
@@ -13,13 +14,6 @@ typedef struct {
     SdeRect hole;
 } Fixture;
 
-static bool
-lies_in(SdeRect rect, int x, int y)
-{
-    return x >= rect.x && x < rect.x + rect.width && y >= rect.y &&
-           y < rect.y + rect.height;
-}
-
 /* Stripes of four pixels, grey in the hole; the padding is of another colour. */
 static void
 set_up_hole(Fixture *fixture, SdeRect hole)
@@ -29,7 +23,7 @@ set_up_hole(Fixture *fixture, SdeRect hole)
     fixture->hole = hole;
     for (int i = 0; i < N; i++) {
         int x = i % PADDED, y = i / PADDED;
-        bool inside = lies_in(hole, x, y), padding = x >= SIDE || y >= SIDE;
+        bool inside = test_lies_in(hole, x, y), padding = x >= SIDE || y >= SIDE;
         float stripe = (x + y / 3) % 4 < 2 ? -CONTRAST : CONTRAST;
         float value = padding ? 0.9f : inside ? 0.0f : stripe;
 
@@ -44,21 +38,14 @@ static void
 set_up(Fixture *fixture, const void *data)
 {
     fixture->task = (SdeTask) {.seed = 5};
-    fixture->area = (SdeArea) {.rect = {0, 0, SIDE, SIDE},
-                               .width = SIDE,
-                               .height = SIDE,
-                               .padded_width = PADDED,
-                               .padded_height = PADDED,
-                               .levels = g_new(float, N),
-                               .out = g_new(float, 3 * N)};
+    fixture->area = test_area_new(SIDE, PADDED);
     set_up_hole(fixture, (SdeRect) {20, 24, 50, 60});
 }
 
 static void
 tear_down(Fixture *fixture, const void *data)
 {
-    g_free(fixture->area.levels);
-    g_free(fixture->area.out);
+    test_area_clear(&fixture->area);
 }
 
 static void
@@ -112,7 +99,7 @@ fill_orange(Fixture *fixture, float strength, SdeRect rect, double mean[3])
     fill(fixture);
     mean[0] = mean[1] = mean[2] = 0.0;
     for (int i = 0; i < N; i++) {
-        for (int c = 0; lies_in(rect, i % PADDED, i / PADDED) && c < 3; c++) {
+        for (int c = 0; test_lies_in(rect, i % PADDED, i / PADDED) && c < 3; c++) {
             mean[c] += (double) fixture->area.out[3 * i + c] / rect.width / rect.height;
         }
     }
@@ -159,7 +146,7 @@ test_known_pixels_and_the_rim_stay_bit_for_bit(Fixture *fixture, const void *dat
 
     fill(fixture);
     for (int i = 0; i < N; i++) {
-        if (!lies_in(inner, i % PADDED, i / PADDED)) {
+        if (!test_lies_in(inner, i % PADDED, i / PADDED)) {
             g_assert_cmpmem(fixture->area.out + 3 * i, 3 * sizeof(float),
                             before + 3 * i, 3 * sizeof(float));
         }
@@ -195,13 +182,13 @@ static void
 test_only_known_pixels_are_copied(Fixture *fixture, const void *data)
 {
     for (int i = 0; i < N; i++) {
-        if (lies_in((SdeRect) {80, 10, 20, 80}, i % PADDED, i / PADDED)) {
+        if (test_lies_in((SdeRect) {80, 10, 20, 80}, i % PADDED, i / PADDED)) {
             fixture->area.levels[i] = 0.01f;
             fixture->area.out[3 * i] = 0.9f;
         }
     }
     for (int i = 0; i < N; i++) { /* what is sought is bright */
-        if (lies_in(fixture->hole, i % PADDED, i / PADDED)) {
+        if (test_lies_in(fixture->hole, i % PADDED, i / PADDED)) {
             fixture->area.out[3 * i] = fixture->area.out[3 * i + 1] = 0.9f;
         }
     }

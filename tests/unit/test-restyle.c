@@ -6,6 +6,7 @@
 
 #include "fake-denoiser.h"
 #include "near.h"
+#include "test-area.h"
 
 /* The last step of a walk under a denoiser that always answers the same. */
 #define CONSTANT_TOLERANCE 1e-5
@@ -342,13 +343,13 @@ test_a_smaller_working_size_keeps_fine_detail(Fixture *fixture, const void *leve
     }
 }
 
+/* Inside the part the result is the whole's, outside of it the source. */
 static void
 assert_part_of(const SdeImage *whole, const Fixture *fixture, SdeRect part)
 {
     for (int y = 0; y < whole->height; y++) {
         for (int x = 0; x < whole->width; x++) {
-            bool inside = x >= part.x && x < part.x + part.width && y >= part.y &&
-                          y < part.y + part.height;
+            bool inside = test_lies_in(part, x, y);
 
             if (!inside) {
                 g_assert_true(
