@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "kernels/kernels.h"
+#include "task/holes.h"
 #include "task/mask.h"
 #include "task/tiles.h"
 #include "task/walk.h"

@@ -20,10 +20,8 @@
 
 typedef struct {
     const SdeGrain *grain;
-    SdeNoise level;
     double share;                     /* of the level that is added */
     int width, height;                /* of the bounds */
-    float *known;                     /* of the crop: 1 known, 0 not */
     float *noise;                     /* 3 a pixel, one pixel more all around */
     float *detail, *weight, *scratch; /* of the bounds */
 } Grain;
@@ -37,8 +35,6 @@ grain_alloc(Grain *self, SdeArena *arena)
 
     self->width = grain->bounds.width;
     self->height = grain->bounds.height;
-    self->known = sde_arena_alloc(arena, (size_t) grain->crop.width *
-                                             (size_t) grain->crop.height);
     self->noise = sde_arena_alloc(arena, 3 * (width + 2) * (height + 2));
     self->detail = sde_arena_alloc(arena, n);
     self->weight = sde_arena_alloc(arena, n);
@@ -66,31 +62,15 @@ mask_at(const Grain *self, int x, int y)
     return grain->mask[(size_t) row * (size_t) grain->crop.width + (size_t) column];
 }
 
-static void
-estimate(Grain *self, SdeTask *task, const SdeSpan *span)
-{
-    const SdeGrain *grain = self->grain;
-    SdeRect crop = grain->crop;
-    SdeImage around = *grain->source;
-    SdeMask known = {self->known, crop.width, crop.height, (size_t) crop.width};
-
-    around.pixels += (size_t) crop.y * around.stride + 3 * (size_t) crop.x;
-    around.width = crop.width;
-    around.height = crop.height;
-    for (size_t i = 0; i < (size_t) crop.width * (size_t) crop.height; i++) {
-        self->known[i] = grain->mask[i] <= 0.0f ? 1.0f : 0.0f;
-    }
-    sde_noise_level_estimate(&around, &known, NULL, task->pool,
-                             span != NULL ? span->cancellable : NULL, &self->level);
-}
-
 /* The photo's noise where it has this colour (-1..1), a deviation. */
 static float
 level_at(const Grain *self, float value, int channel)
 {
+    const SdeGrain *grain = self->grain;
     double unit = (double) sde_clamp_unit(0.5f * value + 0.5f);
 
-    return UNIT * (float) sde_noise_level_of_channel(&self->level, channel, unit);
+    return UNIT * (float) (grain->gain *
+                           sde_noise_level_of_channel(grain->noise, channel, unit));
 }
 
 /* A picture: rows `stride` floats apart, scale * rgb + shift is -1..1. */
@@ -123,7 +103,8 @@ measure_detail(const Grain *self, const View *view, int x, int y)
         sum += view->scale * fabsf(answer) / 6.0f;
         usual += level_at(self, view->scale * here[c] + view->shift, c);
     }
-    return MIN((self->level.is_correlated ? 6.0f : 1.0f) * MEAN_OF_ABS * sum / usual,
+    return MIN((self->grain->noise->is_correlated ? 6.0f : 1.0f) * MEAN_OF_ABS * sum /
+                   usual,
                MOST);
 }
 
@@ -134,6 +115,7 @@ measure_around(Grain *self)
 {
     const SdeImage *source = self->grain->source;
     SdeRect crop = self->grain->crop;
+    const float *mask = self->grain->mask;
     const View view = {source->pixels + (size_t) crop.y * source->stride +
                            3 * (size_t) crop.x,
                        crop.width,
@@ -145,7 +127,7 @@ measure_around(Grain *self)
 
     for (int y = 0; y < crop.height; y++) {
         for (int x = 0; x < crop.width; x++) {
-            if (self->known[(size_t) y * (size_t) crop.width + (size_t) x] > 0.0f) {
+            if (mask[(size_t) y * (size_t) crop.width + (size_t) x] <= 0.0f) {
                 sum += (double) measure_detail(self, &view, x, y);
                 n += 1.0;
             }
@@ -183,7 +165,7 @@ noise_at(const Grain *self, int x, int y, int channel)
         self->noise + (size_t) y * pitch + 3 * (size_t) x + (size_t) channel;
     float sum = 0.0f;
 
-    if (!self->level.is_correlated) {
+    if (!self->grain->noise->is_correlated) {
         return corner[pitch + 3];
     }
     for (size_t k = 0; k < 9; k++) {
@@ -213,8 +195,7 @@ add(const Grain *self, float *rgb)
 }
 
 bool
-sde_grain_add(const SdeGrain *grain, float *rgb, SdeTask *task, const SdeSpan *span,
-              GError **error)
+sde_grain_add(const SdeGrain *grain, float *rgb, uint64_t seed, GError **error)
 {
     Grain self = {.grain = grain};
     g_autoptr(SdeArena) arena = sde_arena_new(sde_grain_plan(grain), error);
@@ -224,14 +205,7 @@ sde_grain_add(const SdeGrain *grain, float *rgb, SdeTask *task, const SdeSpan *s
         return false;
     }
     grain_alloc(&self, arena);
-    estimate(&self, task, span);
-    if (!sde_span_step(span, 0, 1, error)) {
-        return false;
-    }
-    if (self.level.sigma <= 0.0) {
-        return true;
-    }
-    sde_rng_fill_normal(task->seed, SDE_STREAM_GRAIN, bounds.x - 1, bounds.y - 1,
+    sde_rng_fill_normal(seed, SDE_STREAM_GRAIN, bounds.x - 1, bounds.y - 1,
                         bounds.width + 2, bounds.height + 2, 3, self.noise,
                         3 * ((size_t) bounds.width + 2));
     measure_around(&self);

@@ -11,7 +11,9 @@
 #include "task/autoregression.h"
 #include "task/blend.h"
 #include "task/grain.h"
+#include "task/holes.h"
 #include "task/mask.h"
+#include "task/noise-level.h"
 #include "task/patches.h"
 #include "task/walk.h"
 
@@ -20,6 +22,16 @@
 #define MEAN_VIEWS 4
 #define THIN_VIEWS 2
 
+/* What all holes share. */
+typedef struct {
+    SdeTask *task;
+    const SdeImage *source;
+    const SdeMask *mask;
+    const SdeInpaintParams *params;
+    SdeNoise noise; /* of the photo around the holes; only with grain */
+    GArray *works;  /* Work */
+} Run;
+
 /* A hole's work; `patch` is what it leaves until the end. */
 typedef struct {
     SdeHole hole;
@@ -27,6 +39,7 @@ typedef struct {
     SdeWalk walk;
     SdeTiles *tiles;
     size_t area_bytes;
+    double noise_gain;   /* times that the photo's noise is higher there */
     float *mask, *patch; /* of the bounds; patch × 3, -1..1 */
 } Work;
 
@@ -50,51 +63,60 @@ count_pixels(SdeRect rect)
  */
 
 static bool
-fills_with_model(const SdeDenoiser *denoiser, const SdeInpaintParams *params)
+fills_with_model(const Run *run)
 {
-    return params->fill == SDE_FILL_MODEL && denoiser->level_map;
+    return run->params->fill == SDE_FILL_MODEL && run->task->denoiser->level_map;
 }
 
 static void
-work_init(Work *work, const SdeHole *hole, const SdeTask *task,
-          const SdeInpaintParams *params)
+work_init(Work *work, const SdeHole *hole, const Run *run)
 {
-    bool mean_first = fills_with_model(task->denoiser, params);
+    const SdeInpaintParams *params = run->params;
+    const SdeDenoiser *denoiser = run->task->denoiser;
+    bool mean_first = fills_with_model(run);
 
     *work = (Work) {.hole = *hole};
-    sde_area_init(&work->area, task->denoiser, hole->crop, params->sampling.max_side);
-    work->walk =
-        (SdeWalk) {.sampling = &params->sampling,
-                   .mean_first = mean_first,
-                   .mean_views = MEAN_VIEWS,
-                   .thin_views = THIN_VIEWS,
-                   .n_resample = task->denoiser->level_map ? 1 : params->n_resample,
-                   .classes = {.label = -1},
-                   .guidance = 1.0,
-                   .keep_colors = mean_first ? 1.0 : 0.0};
+    sde_area_init(&work->area, denoiser, hole->crop, params->sampling.max_side);
+    work->walk = (SdeWalk) {.sampling = &params->sampling,
+                            .mean_first = mean_first,
+                            .mean_views = MEAN_VIEWS,
+                            .thin_views = THIN_VIEWS,
+                            .thin = hole->thin,
+                            .n_resample = denoiser->level_map ? 1 : params->n_resample,
+                            .classes = {.label = -1},
+                            .guidance = 1.0,
+                            .keep_colors = mean_first ? 1.0 : 0.0};
 }
 
 static SdeGrain
-grain_of(const Work *work, const SdeImage *source, const SdeInpaintParams *params)
+grain_of(const Work *work, const Run *run)
 {
-    return (SdeGrain) {.source = source,
+    return (SdeGrain) {.source = run->source,
                        .crop = work->hole.crop,
                        .mask = work->area.mask,
                        .bounds = work->hole.bounds,
-                       .share = params->grain};
+                       .noise = &run->noise,
+                       .gain = work->noise_gain,
+                       .share = run->params->grain};
+}
+
+static bool
+has_patches(const Work *work)
+{
+    return work->walk.mean_first && !work->hole.thin;
 }
 
 /* Filling, fits, patches, colour match and grain hold memory only while the walk holds
  * none; what they need above the walk's own is added to its plan. */
 static size_t
-plan_blend(const Work *work, const SdeDenoiser *denoiser,
-           const SdeInpaintParams *params)
+plan_blend(const Work *work, const Run *run)
 {
-    const SdeGrain grain = grain_of(work, NULL, params);
+    const SdeInpaintParams *params = run->params;
+    const SdeGrain grain = grain_of(work, run);
     int width = work->area.padded_width, height = work->area.padded_height;
     size_t blend = MAX(sde_blend_plan_fill_smooth(width, height),
                        sde_blend_plan_match_colors(width, height));
-    size_t walk = sde_walk_plan(&work->walk, denoiser);
+    size_t walk = sde_walk_plan(&work->walk, run->task->denoiser);
 
     if (params->grain > 0.0) {
         blend = MAX(blend, sde_grain_plan(&grain));
@@ -102,7 +124,7 @@ plan_blend(const Work *work, const SdeDenoiser *denoiser,
     if (params->fill == SDE_FILL_MODEL) {
         blend = MAX(blend, sde_autoregression_plan(&work->area));
     }
-    if (work->walk.mean_first) {
+    if (has_patches(work)) {
         blend = MAX(blend, sde_patches_plan(&work->area));
     }
     return blend > walk ? blend - walk : 0;
@@ -110,15 +132,16 @@ plan_blend(const Work *work, const SdeDenoiser *denoiser,
 
 /* Works of all holes, their memory checked before the first begins. */
 static bool
-plan_all(GArray *works, GArray *holes, SdeTask *task, const SdeInpaintParams *params,
-         GError **error)
+plan_all(Run *run, GArray *holes, GError **error)
 {
+    SdeTask *task = run->task;
+    GArray *works = run->works;
     size_t kept = 0;
 
     for (guint i = 0; i < holes->len; i++) {
         Work work;
 
-        work_init(&work, &g_array_index(holes, SdeHole, i), task, params);
+        work_init(&work, &g_array_index(holes, SdeHole, i), run);
         kept += count_pixels(work.hole.bounds) * 4 * sizeof(float);
         g_array_append_val(works, work);
     }
@@ -127,8 +150,7 @@ plan_all(GArray *works, GArray *holes, SdeTask *task, const SdeInpaintParams *pa
         Work *work = &g_array_index(works, Work, i);
 
         work->walk.area = &work->area;
-        work->tiles = sde_walk_fit(&work->walk, task,
-                                   kept + plan_blend(work, task->denoiser, params),
+        work->tiles = sde_walk_fit(&work->walk, task, kept + plan_blend(work, run),
                                    &work->area_bytes, error);
         if (work->tiles == NULL) {
             return false;
@@ -218,38 +240,34 @@ keep_patch(Work *work)
 /* The walk, most of the work; what the picture itself says of thin holes; and texture
  * for where the walk ends in something soft. */
 static bool
-walk_and_continue(Work *work, SdeTask *task, SdeFill fill, const SdeSpan *span,
-                  GError **error)
+walk_and_continue(Work *work, const Run *run, const SdeSpan *span, GError **error)
 {
+    SdeTask *task = run->task;
     SdeSpan walk = sde_span_part(span, 0, 1), thin = sde_span_part(span, 8, 10),
             texture = sde_span_part(span, 9, 10);
 
-    if (fill != SDE_FILL_MODEL) { /* the walk is all */
+    if (run->params->fill != SDE_FILL_MODEL) { /* the walk is all */
         return sde_walk_run(&work->walk, task, work->tiles, span, error);
     }
     walk.end = thin.begin;
     return sde_walk_run(&work->walk, task, work->tiles, &walk, error) &&
            sde_autoregression_refine(&work->area, task, &thin, error) &&
-           (!work->walk.mean_first ||
-            sde_patches_fill(&work->area, task, &texture, error));
+           (!has_patches(work) || sde_patches_fill(&work->area, task, &texture, error));
 }
 
 static bool
-add_grain(Work *work, SdeTask *task, const SdeImage *source,
-          const SdeInpaintParams *params, const SdeSpan *span, GError **error)
+add_grain(Work *work, const Run *run, GError **error)
 {
-    const SdeGrain grain = grain_of(work, source, params);
-    SdeSpan end = sde_span_part(span, 0, 1);
+    const SdeGrain grain = grain_of(work, run);
 
-    end.begin = end.end;
-    return params->grain <= 0.0 ||
-           sde_grain_add(&grain, work->patch, task, &end, error);
+    return run->params->grain <= 0.0 || run->noise.sigma <= 0.0 ||
+           sde_grain_add(&grain, work->patch, run->task->seed, error);
 }
 
 static bool
-work_run(Work *work, SdeTask *task, const SdeImage *source, const SdeMask *mask,
-         const SdeInpaintParams *params, const SdeSpan *span, GError **error)
+work_run(Work *work, const Run *run, const SdeSpan *span, GError **error)
 {
+    const SdeInpaintParams *params = run->params;
     g_autoptr(SdeArena) arena = sde_arena_new(work->area_bytes, error);
     SdeArea *area = &work->area;
 
@@ -257,16 +275,16 @@ work_run(Work *work, SdeTask *task, const SdeImage *source, const SdeMask *mask,
         return false;
     }
     sde_area_alloc(area, arena);
-    sde_mask_read(mask, area->rect, area->mask);
+    sde_mask_read(run->mask, area->rect, area->mask);
     sde_mask_spread(area->mask, area->rect.width, area->rect.height, params->grow,
                     params->feather, area->out);
     sde_area_load_levels(area);
-    sde_area_load_picture(area, source);
-    if (!fill_hole(area, params->fill, task->seed, error)) {
+    sde_area_load_picture(area, run->source);
+    if (!fill_hole(area, params->fill, run->task->seed, error)) {
         return false;
     }
     harden_levels(area);
-    if (!walk_and_continue(work, task, params->fill, span, error)) {
+    if (!walk_and_continue(work, run, span, error)) {
         return false;
     }
     if (params->match_colors &&
@@ -275,7 +293,7 @@ work_run(Work *work, SdeTask *task, const SdeImage *source, const SdeMask *mask,
         return false;
     }
     keep_patch(work);
-    return add_grain(work, task, source, params, span, error);
+    return add_grain(work, run, error);
 }
 
 /* ---- all holes --------------------------------------------------------------------
@@ -297,47 +315,104 @@ paste(const Work *work, SdeImage *result)
     }
 }
 
-/* Parts of the span go by what each hole costs: its tiles times its passes. */
-static bool
-run_all(GArray *works, SdeTask *task, const SdeImage *source, const SdeMask *mask,
-        const SdeInpaintParams *params, const SdeSpan *span, GError **error)
+/* Evaluated pixels, about. */
+static double
+find_cost(const Work *work)
 {
-    int done = 0, all = 0;
+    return (double) sde_area_count_pixels(&work->area) *
+           sde_walk_count_passes(&work->walk);
+}
 
-    for (guint i = 0; i < works->len; i++) {
-        all += sde_tiles_get_count(g_array_index(works, Work, i).tiles);
+/* Parts of the span go by what each hole costs. */
+static bool
+run_all(const Run *run, const SdeSpan *span, GError **error)
+{
+    double all = 0.0, done = 0.0;
+
+    for (guint i = 0; i < run->works->len; i++) {
+        all += find_cost(&g_array_index(run->works, Work, i));
     }
-    for (guint i = 0; i < works->len; i++) {
-        Work *work = &g_array_index(works, Work, i);
-        int n = sde_tiles_get_count(work->tiles);
-        SdeSpan part = sde_span_part(span, done, all);
+    for (guint i = 0; i < run->works->len; i++) {
+        Work *work = &g_array_index(run->works, Work, i);
+        SdeSpan part = sde_span_part(span, 0, 1);
+        double length = part.end - part.begin;
 
-        if (span != NULL) {
-            part.end = sde_span_part(span, done + n - 1, all).end;
-        }
-        if (!work_run(work, task, source, mask, params, &part, error)) {
+        part.end = part.begin + length * (done + find_cost(work)) / all;
+        part.begin += length * done / all;
+        if (!work_run(work, run, &part, error)) {
             return false;
         }
-        done += n;
+        done += find_cost(work);
     }
     return true;
 }
 
 /* Holes of which something is asked for. */
 static GArray *
-find_holes(const SdeTask *task, const SdeMask *mask, const SdeInpaintParams *params)
+find_holes(const Run *run)
 {
-    GArray *holes =
-        sde_mask_find_holes(mask, params->grow + params->feather, params->context);
+    const SdeHoleParams params = {.spread = run->params->grow + run->params->feather,
+                                  .context = run->params->context,
+                                  .cuts_thin = fills_with_model(run)};
+    const SdeRect *part = run->task->part;
+    GArray *holes = sde_holes_find(run->mask, &params);
 
-    for (guint i = holes->len; task->part != NULL && i-- > 0;) {
+    for (guint i = holes->len; part != NULL && i-- > 0;) {
         SdeRect bounds = g_array_index(holes, SdeHole, i).bounds;
 
-        if (sde_rect_intersect(bounds, *task->part).width == 0) {
+        if (sde_rect_intersect(bounds, *part).width == 0) {
             g_array_remove_index(holes, i);
         }
     }
     return holes;
+}
+
+static SdeRect
+find_surroundings(const GArray *works)
+{
+    SdeRect all = g_array_index(works, Work, 0).hole.crop;
+
+    for (guint i = 1; i < works->len; i++) {
+        all = sde_rect_unite(all, g_array_index(works, Work, i).hole.crop);
+    }
+    return all;
+}
+
+/* One estimate serves all holes: it needs more to look at than is around a speck. */
+static bool
+find_noise(Run *run, const SdeSpan *span, GError **error)
+{
+    GCancellable *cancellable = span != NULL ? span->cancellable : NULL;
+    SdeRect rect = find_surroundings(run->works);
+    size_t n = count_pixels(rect);
+    g_autofree float *known = sde_image_try_alloc(n);
+    SdeImage around = *run->source;
+
+    if (known == NULL) {
+        g_set_error(error, SDE_ERROR, SDE_ERROR_TOO_LARGE,
+                    "there is no memory for a mask of %d × %d pixels", rect.width,
+                    rect.height);
+        return false;
+    }
+    sde_mask_read(run->mask, rect, known);
+    for (size_t i = 0; i < n; i++) {
+        known[i] = known[i] <= 0.0f ? 1.0f : 0.0f;
+    }
+    around.pixels += (size_t) rect.y * around.stride + 3 * (size_t) rect.x;
+    around.width = rect.width;
+    around.height = rect.height;
+    sde_noise_level_estimate(
+        &around, &(SdeMask) {known, rect.width, rect.height, (size_t) rect.width}, NULL,
+        run->task->pool, cancellable, &run->noise);
+    for (guint i = 0; i < run->works->len; i++) {
+        Work *work = &g_array_index(run->works, Work, i);
+        SdeRect hole = work->hole.bounds;
+
+        work->noise_gain =
+            sde_noise_level_gain_at(&run->noise, hole.x + hole.width / 2 - rect.x,
+                                    hole.y + hole.height / 2 - rect.y);
+    }
+    return !g_cancellable_set_error_if_cancelled(cancellable, error);
 }
 
 bool
@@ -345,16 +420,19 @@ sde_inpaint_run(SdeTask *task, const SdeImage *source, const SdeMask *mask,
                 const SdeInpaintParams *params, SdeImage *result, const SdeSpan *span,
                 GError **error)
 {
-    g_autoptr(GArray) holes = find_holes(task, mask, params);
     g_autoptr(GArray) works = g_array_new(FALSE, FALSE, sizeof(Work));
+    Run run = {
+        .task = task, .source = source, .mask = mask, .params = params, .works = works};
+    g_autoptr(GArray) holes = find_holes(&run);
 
     g_array_set_clear_func(works, work_clear);
     if (params->sampling.strength <= 0.0) { /* no noise, no change */
         sde_blend_copy(task->pool, source, result);
         return true;
     }
-    if (!plan_all(works, holes, task, params, error) ||
-        !run_all(works, task, source, mask, params, span, error)) {
+    if (!plan_all(&run, holes, error) ||
+        (params->grain > 0.0 && works->len > 0 && !find_noise(&run, span, error)) ||
+        !run_all(&run, span, error)) {
         return false;
     }
     sde_blend_copy(task->pool, source, result);

@@ -1,4 +1,4 @@
-/* Soft masks: reading, growing and feathering, and finding the separate holes.
+/* Soft masks: reading, growing and feathering.
  *
  * Growing and feathering are one step: a level is a function of the exact Euclidean
  * distance to what is masked (distance transform of Felzenszwalb and Huttenlocher
@@ -9,7 +9,6 @@
 #include <math.h>
 #include <string.h>
 
-#define CELL        32 /* pixels; holes closer than this are one hole */
 #define MIN_CONTEXT 64 /* pixels */
 #define FAR         1e12f
 
@@ -216,146 +215,6 @@ sde_mask_spread(float *levels, int width, int height, int grow, int feather,
             levels[i] = MAX(levels[i], level);
         }
     }
-}
-
-/* ---- separate holes ---------------------------------------------------------------
- */
-
-typedef struct {
-    int width, height;
-    unsigned char *cells; /* 1: something masked in it and not yet taken */
-} Grid;
-
-static void
-grid_init(Grid *grid, const SdeMask *mask)
-{
-    grid->width = sde_divide_up(mask->width, CELL);
-    grid->height = sde_divide_up(mask->height, CELL);
-    grid->cells = g_new0(unsigned char, (size_t) grid->width *(size_t) grid->height);
-    for (int y = 0; y < mask->height; y++) {
-        const float *row = mask->levels + (size_t) y * mask->stride;
-        unsigned char *cells = grid->cells + (size_t) (y / CELL) * (size_t) grid->width;
-
-        for (int x = 0; x < mask->width; x++) {
-            cells[x / CELL] |= row[x] > 0.0f;
-        }
-    }
-}
-
-/* Takes the cell at `start` and all that touch it; returns their common rectangle. */
-static SdeRect
-grid_take_component(Grid *grid, int start, GArray *todo)
-{
-    int left = start % grid->width, right = left;
-    int top = start / grid->width, bottom = top;
-
-    g_array_set_size(todo, 0);
-    g_array_append_val(todo, start);
-    grid->cells[start] = 0;
-    while (todo->len > 0) {
-        int cell = g_array_index(todo, int, todo->len - 1);
-        int x = cell % grid->width, y = cell / grid->width;
-
-        g_array_set_size(todo, todo->len - 1);
-        left = MIN(left, x);
-        right = MAX(right, x);
-        top = MIN(top, y);
-        bottom = MAX(bottom, y);
-        for (int i = MAX(y - 1, 0); i <= MIN(y + 1, grid->height - 1); i++) {
-            for (int j = MAX(x - 1, 0); j <= MIN(x + 1, grid->width - 1); j++) {
-                int next = i * grid->width + j;
-
-                if (grid->cells[next]) {
-                    grid->cells[next] = 0;
-                    g_array_append_val(todo, next);
-                }
-            }
-        }
-    }
-    return (SdeRect) {left, top, right - left + 1, bottom - top + 1};
-}
-
-/* The exact rectangle of what is masked inside a rectangle of cells. */
-static SdeRect
-shrink_to_levels(const SdeMask *mask, SdeRect cells)
-{
-    int x = cells.x * CELL, y = cells.y * CELL;
-    SdeMask part = {.levels = mask->levels + (size_t) y * mask->stride + (size_t) x,
-                    .width = MIN(cells.width * CELL, mask->width - x),
-                    .height = MIN(cells.height * CELL, mask->height - y),
-                    .stride = mask->stride};
-    SdeRect bounds = sde_mask_find_bounds(&part);
-
-    bounds.x += x;
-    bounds.y += y;
-    return bounds;
-}
-
-static void
-hole_set_crop(SdeHole *hole, int context, int width, int height)
-{
-    int side = MAX(hole->bounds.width, hole->bounds.height);
-    int margin = context > 0 ? context : MAX(MIN_CONTEXT, side / 2);
-
-    hole->crop = sde_mask_widen(hole->bounds, margin, width, height);
-}
-
-static SdeRect
-rect_union(SdeRect a, SdeRect b)
-{
-    int right = MAX(a.x + a.width, b.x + b.width);
-    int bottom = MAX(a.y + a.height, b.y + b.height);
-    int x = MIN(a.x, b.x), y = MIN(a.y, b.y);
-
-    return (SdeRect) {x, y, right - x, bottom - y};
-}
-
-/* Holes whose surroundings overlap become one, until none do. */
-static void
-merge_holes(GArray *holes, int context, int width, int height)
-{
-    for (guint i = 0; i < holes->len; i++) {
-        guint j = 0;
-
-        while (j < holes->len) {
-            SdeHole *hole = &g_array_index(holes, SdeHole, i);
-            SdeHole *other = &g_array_index(holes, SdeHole, j);
-
-            if (i == j || sde_rect_intersect(hole->crop, other->crop).width == 0) {
-                j++;
-                continue;
-            }
-            hole->bounds = rect_union(hole->bounds, other->bounds);
-            hole_set_crop(hole, context, width, height);
-            g_array_remove_index(holes, j);
-            i -= j < i;
-            j = 0; /* it has grown: look at all the others again */
-        }
-    }
-}
-
-GArray *
-sde_mask_find_holes(const SdeMask *mask, int spread, int context)
-{
-    GArray *holes = g_array_new(FALSE, FALSE, sizeof(SdeHole));
-    g_autoptr(GArray) todo = g_array_new(FALSE, FALSE, sizeof(int));
-    Grid grid;
-
-    grid_init(&grid, mask);
-    for (int i = 0; i < grid.width * grid.height; i++) {
-        if (grid.cells[i]) {
-            SdeHole hole;
-
-            hole.bounds = shrink_to_levels(mask, grid_take_component(&grid, i, todo));
-            hole.bounds =
-                sde_mask_widen(hole.bounds, spread, mask->width, mask->height);
-            hole_set_crop(&hole, context, mask->width, mask->height);
-            g_array_append_val(holes, hole);
-        }
-    }
-    g_free(grid.cells);
-    merge_holes(holes, context, mask->width, mask->height);
-    return holes;
 }
 
 float

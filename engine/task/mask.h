@@ -25,15 +25,6 @@ void sde_mask_spread(float *levels, int width, int height, int grow, int feather
  * is none), 0 outside the mask; width × height like levels. */
 void sde_mask_measure_depth(const float *levels, int width, int height, float *depth);
 
-typedef struct {
-    SdeRect bounds; /* of the hole, spread included */
-    SdeRect crop;   /* with context; no two crops of a list overlap */
-} SdeHole;
-/* Holes so far from each other that each is a picture of its own. `context` is the
- * width of the surroundings, 0: from each hole's size. `spread` is grow + feather.
- * Returns SdeHole, in reading order of their first rows; empty for an empty mask. */
-GArray *sde_mask_find_holes(const SdeMask *mask, int spread, int context);
-
 /* How much of the fill shows: the walk has already melted soft levels into the picture
  * where the model takes graded ones, so only the faint end needs a blend. */
 float sde_mask_paste_weight(float level, bool graded);

@@ -247,7 +247,7 @@ sde_noise_level_of_channel(const SdeNoise *level, int channel, double value)
 
 /* Between the middles of the cells, bilinearly. */
 static double
-gain_at(const SdeNoise *level, int x, int y)
+interpolate_gain(const SdeNoise *level, int x, int y)
 {
     double u = (x + 0.5) * level->columns / level->width - 0.5;
     double v = (y + 0.5) * level->rows / level->height - 0.5;
@@ -267,6 +267,13 @@ gain_at(const SdeNoise *level, int x, int y)
 }
 
 double
+sde_noise_level_gain_at(const SdeNoise *level, int x, int y)
+{
+    return level->highest_gain > level->lowest_gain ? interpolate_gain(level, x, y)
+                                                    : level->highest_gain;
+}
+
+double
 sde_noise_level_at(const SdeNoise *level, int x, int y, const float rgb[3])
 {
     double sum = 0.0;
@@ -276,9 +283,7 @@ sde_noise_level_at(const SdeNoise *level, int x, int y, const float rgb[3])
 
         sum += sigma * sigma;
     }
-    return sqrt(sum / 3.0) * (level->highest_gain > level->lowest_gain
-                                  ? gain_at(level, x, y)
-                                  : level->highest_gain);
+    return sqrt(sum / 3.0) * sde_noise_level_gain_at(level, x, y);
 }
 
 double

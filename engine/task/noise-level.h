@@ -13,6 +13,8 @@ void sde_noise_level_estimate(const SdeImage *source, const SdeMask *mask,
 void sde_noise_level_init(SdeNoise *level, double sigma);
 /* Of one channel where gains are 1. */
 double sde_noise_level_of_channel(const SdeNoise *level, int channel, double value);
+/* Times that the level is higher at a pixel. */
+double sde_noise_level_gain_at(const SdeNoise *level, int x, int y);
 /* Of a pixel: root mean square over its channels, times the gain there. */
 double sde_noise_level_at(const SdeNoise *level, int x, int y, const float rgb[3]);
 /* What no pixel exceeds. */

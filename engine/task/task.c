@@ -14,6 +14,15 @@ sde_rect_intersect(SdeRect a, SdeRect b)
     return (SdeRect) {left, top, right - left, bottom - top};
 }
 
+SdeRect
+sde_rect_unite(SdeRect a, SdeRect b)
+{
+    int left = MIN(a.x, b.x), right = MAX(a.x + a.width, b.x + b.width);
+    int top = MIN(a.y, b.y), bottom = MAX(a.y + a.height, b.y + b.height);
+
+    return (SdeRect) {left, top, right - left, bottom - top};
+}
+
 bool
 sde_task_check_memory(const SdeTask *task, size_t bytes, int width, int height,
                       const char *advice, GError **error)

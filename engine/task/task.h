@@ -56,6 +56,8 @@ sde_clamp_unit(float value)
     return value < 0.0f ? 0.0f : value > 1.0f ? 1.0f : value;
 }
 
+/* The smallest that holds both. */
+SdeRect sde_rect_unite(SdeRect a, SdeRect b);
 /* What both have in common; empty (width and height 0): nothing. */
 SdeRect sde_rect_intersect(SdeRect a, SdeRect b);
 

@@ -19,6 +19,7 @@
 #include "sample/sampler.h"
 #include "sample/schedule.h"
 #include "task/blend.h"
+#include "task/holes.h"
 #include "task/mask.h"
 #include "task/scale.h"
 
@@ -64,6 +65,9 @@ sde_walk_count_passes(const SdeWalk *walk)
 {
     int n_steps = walk->sampling->n_steps;
 
+    if (walk->thin) {
+        return walk->thin_views;
+    }
     return n_steps * MAX(walk->n_resample, 1) + (walk->inverts ? n_steps - 1 : 0) +
            (walk->mean_first ? walk->mean_views - 1 : 0);
 }
@@ -205,6 +209,9 @@ find_depth(Run *run)
                            run->depth);
     for (size_t i = 0; i < run->n_pixels; i++) {
         run->deepest = MAX(run->deepest, run->depth[i]);
+    }
+    if (run->walk->thin) {
+        run->deepest = MIN(run->deepest, SDE_THIN_DEPTH);
     }
     run->n_steps = 1;
     if (!is_thin(run)) {

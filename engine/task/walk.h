@@ -5,9 +5,6 @@
 #include "task/area.h"
 #include "task/tiles.h"
 
-/* Pixels: a hole that is no deeper is thin, and done with its mean. */
-#define SDE_THIN_DEPTH 6
-
 typedef struct {
     const SdeArea *area; /* `start` is noised where `levels` is above 0; to `out` */
     const SdeSampling *sampling;
@@ -15,6 +12,7 @@ typedef struct {
                       * only with a level map */
     /* 1 to 4: of which that D is the mean, and in a thin hole; with mean_first */
     int mean_views, thin_views;
+    bool thin;      /* only what is thin counts (task/holes.h), and that D is all */
     int n_resample; /* RePaint's r: each stretch is walked this many times */
     bool inverts;   /* starts from the noise that DDIM, walked upwards, finds in
                      * start, not from fresh noise; not with mean_first */

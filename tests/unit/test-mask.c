@@ -1,4 +1,4 @@
-/* Soft masks: spreading against brute force, and which holes belong together.
+/* Soft masks: spreading against brute force.
  * SPDX-License-Identifier: GPL-3.0-or-later */
 #include "task/mask.h"
 
@@ -144,94 +144,6 @@ test_growing_keeps_wide_soft_ramps(void)
 }
 
 static void
-add_hole(SdeMask *mask, SdeRect hole)
-{
-    float *levels = (float *) mask->levels;
-
-    for (int y = hole.y; y < hole.y + hole.height; y++) {
-        for (int x = hole.x; x < hole.x + hole.width; x++) {
-            levels[(size_t) y * mask->stride + (size_t) x] = 1.0f;
-        }
-    }
-}
-
-static void
-test_far_holes_are_separate_and_exact(void)
-{
-    SdeMask mask = test_mask_new(1000, 700, (SdeRect) {100, 50, 20, 30});
-    g_autoptr(GArray) holes = NULL;
-
-    add_hole(&mask, (SdeRect) {800, 600, 7, 9});
-    holes = sde_mask_find_holes(&mask, 5, 0);
-    g_assert_cmpint(holes->len, ==, 2);
-    for (int i = 0; i < 2; i++) {
-        SdeHole hole = g_array_index(holes, SdeHole, i);
-
-        g_assert_cmpint(hole.bounds.x, ==, i == 0 ? 95 : 795);
-        g_assert_cmpint(hole.bounds.width, ==, i == 0 ? 30 : 17);
-        g_assert_cmpint(hole.crop.x, ==, hole.bounds.x - 64);
-        g_assert_cmpint(hole.crop.height, ==,
-                        MIN(hole.bounds.y + hole.bounds.height + 64, 700) -
-                            MAX(hole.bounds.y - 64, 0));
-    }
-    g_free((float *) mask.levels);
-}
-
-static void
-test_near_holes_are_one(void)
-{
-    SdeMask mask = test_mask_new(600, 200, (SdeRect) {50, 50, 10, 10});
-    g_autoptr(GArray) holes = NULL;
-
-    add_hole(&mask, (SdeRect) {170, 50, 10, 10});
-    add_hole(&mask, (SdeRect) {290, 50, 10, 10});
-    holes = sde_mask_find_holes(&mask, 0, 64);
-    g_assert_cmpint(holes->len, ==, 1);
-    g_assert_cmpint(g_array_index(holes, SdeHole, 0).bounds.width, ==, 250);
-    g_free((float *) mask.levels);
-}
-
-static bool
-overlap(SdeRect a, SdeRect b)
-{
-    return a.x < b.x + b.width && b.x < a.x + a.width && a.y < b.y + b.height &&
-           b.y < a.y + a.height;
-}
-
-static void
-test_crops_never_overlap_and_hold_every_level(void)
-{
-    SdeMask mask = test_mask_new(1500, 1100, (SdeRect) {0});
-    g_autoptr(GRand) random = g_rand_new_with_seed(3);
-    g_autoptr(GArray) holes = NULL;
-
-    for (int i = 0; i < 25; i++) {
-        add_hole(&mask, (SdeRect) {g_rand_int_range(random, 0, 1400),
-                                   g_rand_int_range(random, 0, 1000),
-                                   g_rand_int_range(random, 1, 60),
-                                   g_rand_int_range(random, 1, 60)});
-    }
-    holes = sde_mask_find_holes(&mask, 0, 40);
-    g_assert_cmpint(holes->len, >, 1);
-    for (guint i = 0; i < holes->len; i++) {
-        for (guint j = 0; j < i; j++) {
-            g_assert_false(overlap(g_array_index(holes, SdeHole, i).crop,
-                                   g_array_index(holes, SdeHole, j).crop));
-        }
-    }
-    for (int at = 0; at < 1500 * 1100; at++) {
-        SdeRect pixel = {at % 1500, at / 1500, 1, 1};
-        int n = 0;
-
-        for (guint i = 0; mask.levels[at] > 0.0f && i < holes->len; i++) {
-            n += overlap(pixel, g_array_index(holes, SdeHole, i).bounds);
-        }
-        g_assert_cmpint(n, ==, mask.levels[at] > 0.0f ? 1 : 0);
-    }
-    g_free((float *) mask.levels);
-}
-
-static void
 test_paste_weight_is_0_and_1_at_the_ends(void)
 {
     for (int graded = 0; graded < 2; graded++) {
@@ -254,9 +166,6 @@ main(int argc, char **argv)
     g_test_add_func("/mask/spread-never-lowers", test_spread_never_lowers_a_level);
     g_test_add_func("/mask/grow-antialiased", test_growing_leaves_no_soft_pixel_inside);
     g_test_add_func("/mask/grow-ramp", test_growing_keeps_wide_soft_ramps);
-    g_test_add_func("/mask/far-holes", test_far_holes_are_separate_and_exact);
-    g_test_add_func("/mask/near-holes", test_near_holes_are_one);
-    g_test_add_func("/mask/crops", test_crops_never_overlap_and_hold_every_level);
     g_test_add_func("/mask/paste-weight", test_paste_weight_is_0_and_1_at_the_ends);
     return g_test_run();
 }
