@@ -181,7 +181,7 @@ static void
 tie_deep(Cutting *cutting)
 {
     int n = cutting->width * cutting->height;
-    g_autofree bool *todo = g_new(bool, (size_t) n);
+    g_autofree bool *todo = g_new0(bool, (size_t) n);
     g_autoptr(GArray) stack = g_array_new(FALSE, FALSE, sizeof(int));
 
     for (int i = 0; i < n; i++) {

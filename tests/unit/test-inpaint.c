@@ -412,8 +412,8 @@ test_a_thin_hole_is_done_with_its_mean(Fixture *fixture, const void *level_map)
     assert_outside_is_kept(fixture, 0);
 }
 
-/* A scratch through the whole picture, and a spot on it: only what is around the spot is
- * looked at again and again. */
+/* A scratch through the whole picture, and a spot on it: only what is around the spot
+ * is looked at again and again. */
 static void
 test_only_deep_places_are_walked(Fixture *fixture, const void *level_map)
 {
