@@ -189,11 +189,7 @@ fill(GimpProcedureDialog *dialog, const SdeProcedure *description)
     gimp_procedure_dialog_fill_expander(dialog, "further", "further-title", FALSE,
                                         "further-box");
     main_names = g_list_append(main_names, (void *) "further");
-    if (description->preview != SDE_PREVIEW_NONE) {
-        fill_beside_preview(dialog, main_names);
-    } else {
-        gimp_procedure_dialog_fill_list(dialog, main_names);
-    }
+    fill_beside_preview(dialog, main_names);
     g_list_free(main_names);
     g_list_free(further_names);
 }
@@ -210,58 +206,41 @@ make_title(GimpProcedure *procedure)
     return g_strchomp(title);
 }
 
-/* GIMP's begin with the upper left corner, where often the sky is. */
-static GtkWidget *
-new_detail(GimpDrawable *drawable)
-{
-    GtkWidget *widget = gimp_drawable_preview_new_from_drawable(drawable);
-    int left, top, right, bottom;
-
-    gimp_preview_get_bounds(GIMP_PREVIEW(widget), &left, &top, &right, &bottom);
-    gimp_scrolled_preview_set_position(GIMP_SCROLLED_PREVIEW(widget),
-                                       (right - left - PREVIEW_SIDE) / 2,
-                                       (bottom - top - PREVIEW_SIDE) / 2);
-    return widget;
-}
-
-/* GIMP makes previews so small that hardly any of a photo's detail is in them. */
+/* At what may change. */
 static void
-enlarge(GtkWidget *preview)
+direct(SdeView *view, const SdeProcedure *description, const SdeSource *source)
 {
-    g_autoptr(GtkCssProvider) style = gtk_css_provider_new();
-    g_autofree char *size =
-        g_strdup_printf("* { -GimpPreview-size: %d; }", PREVIEW_SIDE);
+    GeglRectangle bounds;
+    bool has_selection;
 
-    gtk_css_provider_load_from_data(style, size, -1, NULL);
-    gtk_style_context_add_provider(gtk_widget_get_style_context(preview),
-                                   GTK_STYLE_PROVIDER(style),
-                                   GTK_STYLE_PROVIDER_PRIORITY_APPLICATION);
+    if (!sde_source_find_bounds(source, source->layer, description->region, &bounds,
+                                &has_selection, NULL)) {
+        return; /* the preview will say why */
+    }
+    if (description->preview == SDE_PREVIEW_DETAIL) {
+        sde_view_look_closely(view, &bounds);
+    } else if (has_selection || description->region == SDE_REGION_HOLE) {
+        sde_view_look_at(view, &bounds);
+    }
 }
 
 static SdePreview *
 add_preview(GimpProcedureDialog *dialog, const SdeProcedure *description,
             const SdeSource *source, GimpProcedureConfig *config)
 {
-    GimpDrawable *drawable = GIMP_DRAWABLE(source->layer);
-    GtkWidget *widget, *label;
+    GtkWidget *label =
+        gimp_procedure_dialog_get_widget(dialog, "preview-label", G_TYPE_NONE);
+    SdeView *view = sde_view_new(GIMP_DRAWABLE(source->layer), PREVIEW_SIDE);
 
-    if (description->preview == SDE_PREVIEW_NONE) {
-        return NULL;
-    }
-    label = gimp_procedure_dialog_get_widget(dialog, "preview-label", G_TYPE_NONE);
-    widget = description->preview == SDE_PREVIEW_DETAIL
-                 ? new_detail(drawable)
-                 : gimp_zoom_preview_new_from_drawable(drawable);
-    enlarge(widget);
-    put_first(dialog, "preview-box", widget);
-    gtk_widget_show(widget);
-    return sde_preview_new(description, source, config, GIMP_PREVIEW(widget),
-                           GTK_LABEL(label));
+    direct(view, description, source);
+    put_first(dialog, "preview-box", GTK_WIDGET(view));
+    return sde_preview_new(description, source, config, view, GTK_LABEL(label));
 }
 
 bool
 sde_dialog_run(const SdeProcedure *description, GimpProcedure *procedure,
-               GimpProcedureConfig *config, const SdeSource *source, GError **error)
+               GimpProcedureConfig *config, const SdeSource *source, SdeJob *job,
+               SdePixels *pixels, GError **error)
 {
     g_autofree char *title = make_title(procedure);
     GimpProcedureDialog *dialog;
@@ -283,6 +262,9 @@ sde_dialog_run(const SdeProcedure *description, GimpProcedure *procedure,
     preview = add_preview(dialog, description, source, config);
     offer_lists(dialog, procedure, config);
     ok = gimp_procedure_dialog_run(dialog);
+    if (ok) {
+        sde_preview_take_result(preview, job, pixels);
+    }
     sde_preview_free(preview);
     gtk_widget_destroy(GTK_WIDGET(dialog));
     return ok;

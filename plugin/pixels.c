@@ -233,6 +233,27 @@ sde_pixels_read(SdePixels *pixels, const SdeSource *source, SdeRegion region,
     return check_mask(pixels, error);
 }
 
+static bool
+planes_are_equal(const float *a, const float *b, size_t n)
+{
+    if (a == NULL || b == NULL) {
+        return a == b;
+    }
+    return memcmp(a, b, n * sizeof(float)) == 0;
+}
+
+bool
+sde_pixels_are_equal(const SdePixels *a, const SdePixels *b)
+{
+    size_t n = count_pixels(a);
+
+    return gegl_rectangle_equal(&a->area, &b->area) && a->width == b->width &&
+           a->height == b->height && a->fills_holes == b->fills_holes &&
+           planes_are_equal(a->rgb, b->rgb, 3 * n) &&
+           planes_are_equal(a->mask, b->mask, n) &&
+           planes_are_equal(a->alpha, b->alpha, n);
+}
+
 void
 sde_pixels_lend(SdePixels *pixels, SdeJob *job)
 {

@@ -25,5 +25,7 @@ void sde_pixels_convert(const SdePixels *pixels, const GeglRectangle *rect,
 /* Writes the changed pixels into a layer that is a copy of the one that was read; all
  * others keep their bits in the layer's own precision. */
 bool sde_pixels_write(const SdePixels *pixels, GimpLayer *layer, GError **error);
+/* Were the same pixels read? */
+bool sde_pixels_are_equal(const SdePixels *a, const SdePixels *b);
 void sde_pixels_clear(SdePixels *pixels);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(SdePixels, sde_pixels_clear)

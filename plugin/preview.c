@@ -1,6 +1,8 @@
 /* The preview of a procedure: what it would make of the part of the layer that the
- * dialog shows. Pixels are read once, when the dialog first asks. All else is done in a
- * thread, one part at a time; a change meanwhile cancels it, and it begins anew.
+ * dialog shows. Pixels are read when the dialog first asks, and again where the mask or
+ * what is needed around it changes. All else is done in a thread, one part at a time; a
+ * change meanwhile cancels it, and it begins anew. Once everything that may change was
+ * computed, moving and zooming only draws.
  * SPDX-License-Identifier: GPL-3.0-or-later */
 #include "preview.h"
 
@@ -8,29 +10,35 @@
 #include "intl.h"
 #include "message.h"
 #include "models.h"
-#include "pixels.h"
+#include <math.h>
 
 #define POLL_MS 200
+#define WAIT_MS 100 /* for the next change: they come in rows */
 
 struct _SdePreview {
     const SdeProcedure *description;
     GimpProcedureConfig *config;
-    GimpPreview *widget;
+    SdeView *view;
     GtkLabel *label;
 
     SdeSource source;
-    SdePixels pixels;                /* rgb NULL: not read yet */
-    GThread *thread;                 /* NULL: nothing is being computed */
-    guint timer;                     /* tells how far it is */
-    bool is_stale;                   /* asked again meanwhile */
+    SdePixels pixels;      /* rgb NULL: not read yet */
+    SdeMaskMode mask_mode; /* that they were read with, and the context */
+    int context;
+    GThread *thread;  /* NULL: nothing is being computed */
+    guint waiting;    /* after a change; 0: for none */
+    guint timer;      /* tells how far it is */
+    bool is_stale;    /* asked again meanwhile */
+    bool is_complete; /* the pixels hold all of the result, whatever is shown */
     GCancellable *closing, *changed; /* end all of it; the last part alone */
     int percent;                     /* atomic */
 
     /* The thread's own while there is one. */
     SdeJob job;
-    GeglRectangle shown, place; /* in the area; of the widget, where that is drawn */
-    SdeRect part;               /* shown, for the engine */
-    const Babl *format;         /* of what is drawn */
+    GeglRectangle shown; /* of the layer */
+    SdeRect part;        /* the same, of the area, for the engine */
+    double resolution;   /* that it is drawn at */
+    const Babl *format;  /* of what is drawn */
     GdkPixbuf *drawn;
     char *loaded_folder;
     SdeModel *model;
@@ -97,20 +105,24 @@ free_pixels(guchar *pixels, void *data)
     g_free(pixels);
 }
 
-/* As large as it is drawn. */
+/* As large as it is drawn, and no larger than it is. */
 static void
 render(SdePreview *preview)
 {
-    const GeglRectangle *shown = &preview->shown, *place = &preview->place;
-    guchar *rgba = g_new(guchar, 4 * (size_t) shown->width * (size_t) shown->height);
+    const SdeRect *part = &preview->part;
+    double resolution = preview->resolution;
+    guchar *rgba = g_new(guchar, 4 * (size_t) part->width * (size_t) part->height);
     g_autoptr(GdkPixbuf) full =
-        gdk_pixbuf_new_from_data(rgba, GDK_COLORSPACE_RGB, TRUE, 8, shown->width,
-                                 shown->height, 4 * shown->width, free_pixels, NULL);
+        gdk_pixbuf_new_from_data(rgba, GDK_COLORSPACE_RGB, TRUE, 8, part->width,
+                                 part->height, 4 * part->width, free_pixels, NULL);
 
-    sde_pixels_convert(&preview->pixels, shown, preview->format, rgba);
+    sde_pixels_convert(&preview->pixels,
+                       GEGL_RECTANGLE(part->x, part->y, part->width, part->height),
+                       preview->format, rgba);
     g_clear_object(&preview->drawn);
-    preview->drawn =
-        gdk_pixbuf_scale_simple(full, place->width, place->height, GDK_INTERP_BILINEAR);
+    preview->drawn = gdk_pixbuf_scale_simple(full, (int) ceil(part->width * resolution),
+                                             (int) ceil(part->height * resolution),
+                                             GDK_INTERP_BILINEAR);
 }
 
 static gboolean finish(void *data);
@@ -120,7 +132,8 @@ work(void *data)
 {
     SdePreview *preview = data;
 
-    if (load_model(preview) && prepare_whole(preview) && compute_part(preview)) {
+    if (preview->is_complete ||
+        (load_model(preview) && prepare_whole(preview) && compute_part(preview))) {
         render(preview);
     }
     g_idle_add(finish, preview);
@@ -128,20 +141,6 @@ work(void *data)
 }
 
 /* ---- in the main thread ---------------------------------------------------------- */
-
-static void
-draw(SdePreview *preview)
-{
-    const GeglRectangle *place = &preview->place;
-
-    if (preview->drawn != NULL) {
-        gimp_preview_area_draw(
-            GIMP_PREVIEW_AREA(gimp_preview_get_area(preview->widget)), place->x,
-            place->y, place->width, place->height, GIMP_RGBA_IMAGE,
-            gdk_pixbuf_get_pixels(preview->drawn),
-            gdk_pixbuf_get_rowstride(preview->drawn));
-    }
-}
 
 static void
 tell(SdePreview *preview)
@@ -188,12 +187,38 @@ join(SdePreview *preview)
     g_source_remove(preview->timer);
 }
 
+/* Is all that may change in the part that was computed? */
+static bool
+is_all_computed(const SdePreview *preview)
+{
+    const SdeImage *image = &preview->job.source;
+    const SdeMask *mask = &preview->job.mask;
+    const SdeRect *part = &preview->part;
+
+    for (int y = 0; y < image->height; y++) {
+        bool inside = y >= part->y && y < part->y + part->height;
+
+        for (int x = 0; x < image->width; x++) {
+            bool computed = inside && x >= part->x && x < part->x + part->width;
+            size_t at = (size_t) y * (size_t) image->width + (size_t) x;
+
+            if (!computed && (mask->levels == NULL || mask->levels[at] > 0)) {
+                return false;
+            }
+        }
+    }
+    return true;
+}
+
 static gboolean
 finish(void *data)
 {
     SdePreview *preview = data;
 
     join(preview);
+    if (preview->error == NULL && !preview->is_stale && !preview->is_complete) {
+        preview->is_complete = is_all_computed(preview);
+    }
     if (preview->is_stale) {
         g_clear_error(&preview->error);
         start(preview);
@@ -201,7 +226,7 @@ finish(void *data)
         tell_error(preview, &preview->error);
     } else {
         tell(preview);
-        draw(preview);
+        sde_view_set_result(preview->view, preview->drawn, &preview->shown);
     }
     return G_SOURCE_REMOVE;
 }
@@ -210,53 +235,39 @@ static bool
 read_pixels(SdePreview *preview, GError **error)
 {
     bool visible = sde_arguments_get_visible(preview->config);
+    SdeMaskMode mask_mode = preview->job.mask_mode;
+    int context = preview->description->get_context(&preview->job);
 
-    if (preview->pixels.rgb != NULL && visible == preview->source.visible) {
+    if (preview->pixels.rgb != NULL && visible == preview->source.visible &&
+        mask_mode == preview->mask_mode && context == preview->context) {
         return true;
     }
     sde_pixels_clear(&preview->pixels);
     preview->job.knows_noise = false;
     preview->source.visible = visible;
+    preview->mask_mode = mask_mode;
+    preview->context = context;
     if (!sde_pixels_read(&preview->pixels, &preview->source,
-                         preview->description->region, SDE_MASK_SOFT, 0, error)) {
+                         preview->description->region, mask_mode, context, error)) {
         sde_pixels_clear(&preview->pixels);
         return false;
     }
     return true;
 }
 
-/* The part of the layer that the widget shows. */
-static GeglRectangle
-find_view(SdePreview *preview)
-{
-    int width, height, left, top, right, bottom;
-
-    gimp_preview_get_size(preview->widget, &width, &height);
-    gimp_preview_untransform(preview->widget, 0, 0, &left, &top);
-    gimp_preview_untransform(preview->widget, width, height, &right, &bottom);
-    return (GeglRectangle) {left, top, MAX(right - left, 1), MAX(bottom - top, 1)};
-}
-
-/* What there is to show now, and where. */
+/* What there is to show now, if anything. */
 static bool
 find_shown(SdePreview *preview)
 {
     const GeglRectangle *area = &preview->pixels.area;
-    GeglRectangle view = find_view(preview), *shown = &preview->shown;
-    GeglRectangle *place = &preview->place;
-    int right, bottom;
+    GeglRectangle seen = sde_view_get_shown(preview->view), *shown = &preview->shown;
 
-    if (!gegl_rectangle_intersect(shown, &view, area)) {
+    if (!gegl_rectangle_intersect(shown, &seen, area)) {
         return false;
     }
-    gimp_preview_transform(preview->widget, shown->x, shown->y, &place->x, &place->y);
-    gimp_preview_transform(preview->widget, shown->x + shown->width,
-                           shown->y + shown->height, &right, &bottom);
-    place->width = MAX(right - place->x, 1);
-    place->height = MAX(bottom - place->y, 1);
-    shown->x -= area->x;
-    shown->y -= area->y;
-    preview->part = (SdeRect) {shown->x, shown->y, shown->width, shown->height};
+    preview->resolution = sde_view_get_resolution(preview->view);
+    preview->part =
+        (SdeRect) {shown->x - area->x, shown->y - area->y, shown->width, shown->height};
     return true;
 }
 
@@ -283,11 +294,11 @@ prepare(SdePreview *preview, GError **error)
     *job = (SdeJob) {.model_folder = sde_models_find(model, error),
                      .noise = noise,
                      .knows_noise = knows_noise};
+    preview->description->read_arguments(preview->config, job);
     if (job->model_folder == NULL || !read_pixels(preview, error)) {
         return false;
     }
     find_format(preview);
-    preview->description->read_arguments(preview->config, job);
     sde_arguments_read_run(preview->config, preview->description->is_random, &job->run);
     sde_pixels_lend(&preview->pixels, job);
     return true;
@@ -299,63 +310,107 @@ start(SdePreview *preview)
     GError *error = NULL;
 
     preview->is_stale = false;
+    if (!sde_view_shows_result(preview->view)) {
+        gtk_label_set_text(preview->label, "");
+        return;
+    }
     g_cancellable_reset(preview->changed);
-    if (!prepare(preview, &error)) {
+    if (!preview->is_complete && !prepare(preview, &error)) {
         tell_error(preview, &error);
         return;
     }
     if (find_shown(preview)) {
-        gtk_label_set_text(preview->label, _("Computing the preview…"));
+        if (!preview->is_complete) {
+            gtk_label_set_text(preview->label, _("Computing the preview…"));
+        }
         g_atomic_int_set(&preview->percent, 0);
         preview->timer = g_timeout_add(POLL_MS, tell_progress, preview);
         preview->thread = g_thread_new("sdedit-preview", work, preview);
     }
 }
 
-static void
-refresh(SdePreview *preview)
+static gboolean
+refresh(void *data)
 {
+    SdePreview *preview = data;
+
+    preview->waiting = 0;
     if (preview->thread != NULL) {
         preview->is_stale = true;
         g_cancellable_cancel(preview->changed);
     } else {
         start(preview);
     }
+    return G_SOURCE_REMOVE;
+}
+
+static void
+refresh_soon(SdePreview *preview)
+{
+    if (preview->waiting != 0) {
+        g_source_remove(preview->waiting);
+    }
+    preview->waiting = g_timeout_add(WAIT_MS, refresh, preview);
+}
+
+static void
+follow_argument(SdePreview *preview)
+{
+    preview->is_complete = false;
+    preview->is_stale = preview->thread != NULL;
+    refresh_soon(preview);
 }
 
 SdePreview *
 sde_preview_new(const SdeProcedure *description, const SdeSource *source,
-                GimpProcedureConfig *config, GimpPreview *widget, GtkLabel *label)
+                GimpProcedureConfig *config, SdeView *view, GtkLabel *label)
 {
     SdePreview *preview = g_new0(SdePreview, 1);
 
     preview->description = description;
     preview->source = *source;
     preview->config = config;
-    preview->widget = widget;
+    preview->view = view;
     preview->label = label;
     preview->closing = g_cancellable_new();
     preview->changed = g_cancellable_new();
-    g_signal_connect_swapped(widget, "invalidated", G_CALLBACK(refresh), preview);
-    g_signal_connect_swapped(config, "notify", G_CALLBACK(gimp_preview_invalidate),
-                             widget);
+    g_signal_connect_swapped(view, "changed", G_CALLBACK(refresh_soon), preview);
+    g_signal_connect_swapped(config, "notify", G_CALLBACK(follow_argument), preview);
+    refresh_soon(preview);
     return preview;
+}
+
+bool
+sde_preview_take_result(SdePreview *preview, SdeJob *job, SdePixels *pixels)
+{
+    if (!preview->is_complete) {
+        return false;
+    }
+    if (preview->thread != NULL) { /* only draws */
+        join(preview);
+    }
+    *job = preview->job;
+    *pixels = preview->pixels;
+    preview->job = (SdeJob) {0};
+    preview->pixels = (SdePixels) {0};
+    preview->is_complete = false;
+    return true;
 }
 
 void
 sde_preview_free(SdePreview *preview)
 {
-    if (preview == NULL) {
-        return;
+    g_signal_handlers_disconnect_by_data(preview->view, preview);
+    g_signal_handlers_disconnect_by_data(preview->config, preview);
+    if (preview->waiting != 0) {
+        g_source_remove(preview->waiting);
     }
-    g_signal_handlers_disconnect_by_data(preview->widget, preview);
-    g_signal_handlers_disconnect_by_data(preview->config, preview->widget);
     if (preview->thread != NULL) {
         g_cancellable_cancel(preview->closing);
         g_cancellable_cancel(preview->changed);
         join(preview);
-        g_idle_remove_by_data(preview);
     }
+    g_idle_remove_by_data(preview);
     g_object_unref(preview->closing);
     g_object_unref(preview->changed);
     g_clear_error(&preview->error);

@@ -1,6 +1,7 @@
 /* What the procedures have in common: registration, and the course of a run. Check,
- * ask, read pixels, compute in a thread, add the layer: the document is touched by the
- * last step only. SPDX-License-Identifier: GPL-3.0-or-later */
+ * ask, read pixels, compute in a thread unless the preview has done that, add the
+ * layer: the document is touched by the last step only. SPDX-License-Identifier:
+ * GPL-3.0-or-later */
 #include "procedure.h"
 
 #include "arguments.h"
@@ -65,9 +66,38 @@ write_record(const SdeProcedure *description, GimpProcedureConfig *config,
 
 /* ---- a run ----------------------------------------------------------------------- */
 
+/* What a dialog's preview has made; nothing where it has not. */
+typedef struct {
+    SdeJob job;
+    SdePixels pixels;
+} Made;
+
+static void
+made_clear(Made *made)
+{
+    sde_job_clear(&made->job);
+    sde_pixels_clear(&made->pixels);
+}
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Made, made_clear)
+
+/* The preview's result, if the layer and the selection are still what they were. */
+static bool
+take_made(Made *made, SdeJob *job, SdePixels *pixels)
+{
+    if (made->pixels.rgb == NULL || !sde_pixels_are_equal(&made->pixels, pixels)) {
+        return false;
+    }
+    sde_job_clear(job);
+    *job = made->job;
+    made->job = (SdeJob) {0};
+    g_free(pixels->result);
+    pixels->result = g_steal_pointer(&made->pixels.result);
+    return true;
+}
+
 static GimpLayer *
 make_layer(const SdeProcedure *description, const SdeSource *source,
-           GimpProcedureConfig *config, SdeJob *job, GError **error)
+           GimpProcedureConfig *config, SdeJob *job, Made *made, GError **error)
 {
     g_auto(SdePixels) pixels = {0};
     g_autofree char *model = NULL;
@@ -82,10 +112,12 @@ make_layer(const SdeProcedure *description, const SdeSource *source,
                          description->get_context(job), error)) {
         return NULL;
     }
-    sde_pixels_lend(&pixels, job);
-    if (!sde_run_job(description, job, source->image, error)) {
-        sde_message_explain(error);
-        return NULL;
+    if (!take_made(made, job, &pixels)) {
+        sde_pixels_lend(&pixels, job);
+        if (!sde_run_job(description, job, source->image, error)) {
+            sde_message_explain(error);
+            return NULL;
+        }
     }
     name = description->name_layer(job);
     record = write_record(description, config, job);
@@ -105,6 +137,7 @@ run(GimpProcedure *procedure, GimpRunMode run_mode, GimpImage *image,
     const SdeProcedure *description = run_data;
     SdeSource source;
     g_auto(SdeJob) job = {0};
+    g_auto(Made) made = {0};
     GimpValueArray *values;
     GimpLayer *layer;
     GError *error = NULL;
@@ -118,7 +151,8 @@ run(GimpProcedure *procedure, GimpRunMode run_mode, GimpImage *image,
         return fail(procedure, GIMP_PDB_EXECUTION_ERROR, error);
     }
     if (run_mode == GIMP_RUN_INTERACTIVE &&
-        !sde_dialog_run(description, procedure, config, &source, &error)) {
+        !sde_dialog_run(description, procedure, config, &source, &made.job,
+                        &made.pixels, &error)) {
         return fail(procedure, error ? GIMP_PDB_EXECUTION_ERROR : GIMP_PDB_CANCEL,
                     error);
     }
@@ -126,7 +160,7 @@ run(GimpProcedure *procedure, GimpRunMode run_mode, GimpImage *image,
     description->read_arguments(config, &job);
     sde_arguments_read_run(config, description->is_random, &job.run);
 
-    layer = make_layer(description, &source, config, &job, &error);
+    layer = make_layer(description, &source, config, &job, &made, &error);
     if (layer == NULL) {
         return fail(procedure, GIMP_PDB_EXECUTION_ERROR, error);
     }

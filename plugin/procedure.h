@@ -21,11 +21,10 @@ typedef enum {
     SDE_REGION_SELECTION /* the selection; without one, the whole layer */
 } SdeRegion;
 
-/* What the dialog shows of the result. */
+/* What the dialog shows of the result first; the user can zoom and move. */
 typedef enum {
-    SDE_PREVIEW_NONE,
-    SDE_PREVIEW_DETAIL, /* a part, pixel by pixel */
-    SDE_PREVIEW_WHOLE   /* everything, made smaller; the user can zoom in */
+    SDE_PREVIEW_DETAIL, /* the middle of what may change, pixel by pixel */
+    SDE_PREVIEW_WHOLE   /* all of that, and some of what is around */
 } SdePreviewKind;
 
 /* Everything the worker thread needs: plain values, no GIMP object. */

@@ -60,6 +60,7 @@ def a_closed_dialog_changes_nothing():
 def a_dialog_can_be_closed_while_its_preview_is_made():
     for delay in (0, 0.1, 0.3, 0.5):
         check_closing("denoise", delay)
+        check_closing("inpaint", delay)
 
 
 def check_preview(task):
@@ -67,12 +68,17 @@ def check_preview(task):
     image, layer = new_selected_image()
     seen = []
     asked, seed = ask(task, image, layer, "Return", PREVIEW_S, seen)
-    plain, _ = run(task, image, [layer], **({"seed": seed} if task == "restyle" else {}))
+    plain, _ = run(task, image, [layer], **({} if task == "denoise" else {"seed": seed}))
     assert changed_pixels(asked, plain) == []
     for y in range(20, 50):
         made, before = (raw(it, (20, y, 40, 1), "R'G'B' u8") for it in (asked, layer))
         assert made != before
         assert any(made in row for row in seen), f"row {y} is not shown"
+
+
+@case
+def inpaint_previews_what_it_makes():
+    check_preview("inpaint")
 
 
 @case
