@@ -19,8 +19,11 @@ typedef enum {
 } SdePointwise;
 
 /* Upper bounds over all levels, for buffers on the stack. */
+#define SDE_MAX_WIDTH  16
 #define SDE_MAX_PANEL  32
 #define SDE_MAX_WINDOW 64 /* pixels of a Winograd tile's window */
+
+#define SDE_FIT_TERMS 32 /* floats of an equation of a fit, zeros included */
 
 /* Rows of activations, given by pointers so that a convolution needs no copy of its
  * windows: the inner dimension is cut into segments (the taps of a 3×3 window, or the
@@ -100,6 +103,19 @@ typedef struct {
                    const SdeTarget *target);
 } SdeWinograd;
 
+/* A place in a picture of three planes, and what makes others like it. */
+typedef struct {
+    const float *planes[3];
+    const float *trust;      /* 0..1 of each of their pixels */
+    const ptrdiff_t *around; /* n_around: where the neighbours of a pixel are */
+    int n_around;
+    const float *weights;   /* n_around, times the trust of the other place's */
+    const float *values[3]; /* n_around: the neighbours in the planes */
+    /* The distance is the weighted mean square of the differences, less so much of the
+     * square of their mean: 1 takes no notice of brightness. Channels are added. */
+    float mean_gain;
+} SdePatch;
+
 typedef struct {
     const char *name;
     int width; /* floats in a vector */
@@ -135,6 +151,13 @@ typedef struct {
      * to *sum after scaling it, and returns the factor that earlier results of this row
      * must be scaled by. */
     float (*softmax_block)(float *scores, int n, float scale, float *max, float *sum);
+
+    /* distances[i]: how far the neighbours of a place are from those of q + i, i < n; n
+     * is a multiple of SDE_MAX_WIDTH. */
+    void (*patch_distances)(const SdePatch *patch, size_t q, int n, float *distances);
+    /* sums[i][j] += the sum over k of weights[k] rows[k][i] rows[k][j], j <= i; above
+     * the diagonal sums are scratch. rows[n], sums: of SDE_FIT_TERMS. */
+    void (*add_products)(const float *rows, const float *weights, int n, float *sums);
 } SdeKernels;
 
 /* The table for this CPU. SDE_KERNELS=baseline|avx2|avx512|avx512_bf16|neon

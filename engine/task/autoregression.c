@@ -24,36 +24,36 @@
 #define REACH      10 /* pixels each way, of the known ones that are looked at */
 #define SIDE       (2 * REACH + 1)
 #define RADIUS     2 /* of the neighbours, in a square */
-#define N_AROUND   ((2 * RADIUS + 1) * (2 * RADIUS + 1) - 1)
+#define WINDOW     (2 * RADIUS + 1)
+#define N_AROUND   (WINDOW * WINDOW - 1)
 #define N_TERMS    (N_AROUND + 3) /* and a constant for each channel */
 #define N_LEAST    (2 * N_AROUND) /* known pixels, for a fit */
-#define N_STRIP    63             /* equations of a row of candidates: 3 SIDE */
-#define COLUMNS    32             /* terms and the value, and zeros */
 
 #define NEARNESS     2.25f /* variance of the neighbours' weights, pixels squared */
 #define GUESS_WEIGHT 0.3f  /* of a neighbour in a hole, when two places are compared */
 #define MEAN_WEIGHT  0.09f /* of a difference in brightness, against one in shape */
 #define SHARPNESS    0.2f  /* of the weights: a fall to 1 / e, over the mean distance */
-#define LEAST_WEIGHT 0.003f
-#define FLOOR        4e-6f   /* distance, of -1..1 squared, that says nothing */
-#define RIDGE        2e-4f   /* of a neighbour's coefficient */
+#define FARTHEST     5.8f  /* of these falls: what weighs less is left out */
+#define FLOOR        4e-6f /* distance, of -1..1 squared, that says nothing */
+#define RIDGE        2e-4f /* of a neighbour's coefficient */
 #define GUESS_RIDGE  1.2e-2f /* and that of one in a hole, more */
 #define GAIN         0.9f    /* of the change: fits of some hundred values are unsure */
 
-#define LANES  4
-#define WIDE   ((SIDE + LANES - 1) / LANES * LANES) /* of a row of candidates */
-#define BORDER (REACH + RADIUS + LANES)
+/* Places of a row, rounded up for the kernel; no plane ends before they do. */
+#define WIDE   ((SIDE + SDE_MAX_WIDTH - 1) / SDE_MAX_WIDTH * SDE_MAX_WIDTH)
+#define BORDER (WIDE - REACH + RADIUS)
 #define BLOCK  16 /* pixels */
 #define CHUNK  64 /* blocks, between looks at the span */
 
-typedef float Lanes __attribute__((vector_size(LANES * 4)));
-typedef float LanesMem __attribute__((vector_size(LANES * 4), aligned(4), may_alias));
+/* An equation is a window of pixels, row by row, and the constants: the pixel in the
+ * middle of the window is what the others are to say. */
+#define MIDDLE     (N_AROUND / 2)
+#define STRIP_ROWS 3 /* of places, whose equations stay in the nearest cache */
+G_STATIC_ASSERT(N_TERMS + 1 <= SDE_FIT_TERMS);
 
-/* Equations of a row of candidates, one a channel: as rows of COLUMNS, panel by panel
- * as the micro-kernel takes them, and as columns, times the candidates' weights. */
 typedef struct {
     int n;
-    float panels[COLUMNS * N_STRIP], columns[N_TERMS + 1][N_STRIP];
+    float rows[3 * STRIP_ROWS * SIDE][SDE_FIT_TERMS], weights[3 * STRIP_ROWS * SIDE];
 } Strip;
 
 typedef struct {
@@ -162,37 +162,6 @@ list_around(Refining *r)
 /* ---- how alike two places are -----------------------------------------------------
  */
 
-static Lanes
-read_lanes(const float *from)
-{
-    return *(const LanesMem *) (const void *) from;
-}
-
-/* Weighted variance of the neighbours' differences, and some of their mean, between
- * pixel p and LANES pixels from q on. Channels are added. */
-static void
-compare(const Refining *r, size_t p, const float *weights, size_t q, float *distances)
-{
-    Lanes total = {0}, squares = {0}, sums[3] = {{0}}, means = {0};
-
-    for (int i = 0; i < N_AROUND; i++) {
-        size_t from = p + (size_t) r->around[i], to = q + (size_t) r->around[i];
-        Lanes weight = weights[i] * read_lanes(r->planes[3] + to);
-
-        total += weight;
-        for (int c = 0; c < 3; c++) {
-            Lanes difference = r->planes[c][from] - read_lanes(r->planes[c] + to);
-
-            sums[c] += weight * difference;
-            squares += weight * difference * difference;
-        }
-    }
-    for (int c = 0; c < 3; c++) {
-        means += sums[c] / total * (sums[c] / total);
-    }
-    *(LanesMem *) (void *) distances = squares / total - (1.0f - MEAN_WEIGHT) * means;
-}
-
 static bool
 is_known(const Refining *r, size_t at)
 {
@@ -205,18 +174,28 @@ static int
 measure_candidates(const Refining *r, size_t p, size_t corner, float distances[][WIDE],
                    float *mean)
 {
-    float own[N_AROUND], sum = 0.0f;
+    float weights[N_AROUND], values[3][N_AROUND], sum = 0.0f;
+    const SdePatch patch = {.planes = {r->planes[0], r->planes[1], r->planes[2]},
+                            .trust = r->planes[3],
+                            .around = r->around,
+                            .n_around = N_AROUND,
+                            .weights = weights,
+                            .values = {values[0], values[1], values[2]},
+                            .mean_gain = 1.0f - MEAN_WEIGHT};
     int n = 0;
 
     for (int i = 0; i < N_AROUND; i++) {
-        own[i] = r->nearness[i] * r->planes[3][p + (size_t) r->around[i]];
+        size_t at = p + (size_t) r->around[i];
+
+        weights[i] = r->nearness[i] * r->planes[3][at];
+        for (int c = 0; c < 3; c++) {
+            values[c][i] = r->planes[c][at];
+        }
     }
     for (int y = 0; y < SIDE; y++) {
         size_t row = corner + (size_t) y * r->pitch;
 
-        for (int x = 0; x < WIDE; x += LANES) {
-            compare(r, p, own, row + (size_t) x, distances[y] + x);
-        }
+        sde_kernels_get()->patch_distances(&patch, row, WIDE, distances[y]);
         for (int x = 0; x < SIDE; x++) {
             if (is_known(r, row + (size_t) x)) {
                 sum += distances[y][x];
@@ -236,10 +215,11 @@ weigh_candidates(const Refining *r, size_t corner, float mean, float distances[]
 
     for (int y = 0; y < SIDE; y++) {
         for (int x = 0; x < SIDE; x++) {
-            bool known = is_known(r, corner + (size_t) y * r->pitch + (size_t) x);
-            float weight = known ? expf(-distances[y][x] / scale) : 0.0f;
+            float falls = distances[y][x] / scale;
+            bool counts = falls < FARTHEST &&
+                          is_known(r, corner + (size_t) y * r->pitch + (size_t) x);
 
-            distances[y][x] = weight >= LEAST_WEIGHT ? weight : 0.0f;
+            distances[y][x] = counts ? expf(-falls) : 0.0f;
         }
     }
 }
@@ -247,87 +227,70 @@ weigh_candidates(const Refining *r, size_t corner, float mean, float distances[]
 /* ---- the fit ----------------------------------------------------------------------
  */
 
-/* The neighbours and the value of q, less the value of p, in one channel. */
+/* A place's window, less the value of p, in one channel. */
 static void
-write_equation(const Refining *r, size_t p, size_t q, int channel, float *row)
-{
-    const float *plane = r->planes[channel];
-
-    for (int i = 0; i < N_AROUND; i++) {
-        row[i] = plane[q + (size_t) r->around[i]] - plane[p];
-    }
-    for (int c = 0; c < 3; c++) {
-        row[N_AROUND + c] = c == channel ? 1.0f : 0.0f;
-    }
-    row[N_TERMS] = plane[q] - plane[p];
-}
-
-static void
-add_equation(Strip *strip, const float *row, float weight)
-{
-    size_t panel = (size_t) sde_kernels_get()->panel;
-
-    for (size_t i = 0; i < COLUMNS; i += panel) {
-        memcpy(strip->panels + i * N_STRIP + (size_t) strip->n * panel, row + i,
-               panel * sizeof(float));
-    }
-    for (int i = 0; i <= N_TERMS; i++) {
-        strip->columns[i][strip->n] = weight * row[i];
-    }
-    strip->n++;
-}
-
-G_STATIC_ASSERT(N_STRIP == 3 * SIDE && COLUMNS > N_TERMS);
-
-static void
-gather_strip(const Refining *r, size_t p, size_t first, const float *weights,
+add_equation(const Refining *r, size_t p, size_t q, int channel, float weight,
              Strip *strip)
 {
-    float row[COLUMNS] = {0};
+    const float *corner = r->planes[channel] + q - RADIUS * r->pitch - RADIUS;
+    float *row = strip->rows[strip->n], base = r->planes[channel][p];
 
-    strip->n = 0;
-    for (int x = 0; x < SIDE; x++) {
-        for (int c = 0; weights[x] > 0.0f && c < 3; c++) {
-            write_equation(r, p, first + (size_t) x, c, row);
-            add_equation(strip, row, weights[x]);
+    for (size_t i = 0; i < WINDOW; i++) {
+        const float *from = corner + i * r->pitch;
+        float *to = row + WINDOW * i;
+
+        for (int j = 0; j < WINDOW - 1; j++) { /* four, which go at once */
+            to[j] = from[j] - base;
         }
+        to[WINDOW - 1] = from[WINDOW - 1] - base;
     }
+    for (int c = 0; c < 3; c++) {
+        row[N_AROUND + 1 + c] = c == channel ? 1.0f : 0.0f;
+    }
+    strip->weights[strip->n++] = weight;
 }
 
-/* Adds to sums[i][j], j <= i, the weighted products of columns i and j. */
-static void
-add_products(const Strip *strip, float sums[][COLUMNS])
-{
-    const SdeKernels *kernels = sde_kernels_get();
-    const float *rows[N_TERMS + 1];
-    float products[N_TERMS + 1][COLUMNS];
-
-    for (int i = 0; i <= N_TERMS; i++) {
-        rows[i] = strip->columns[i];
-    }
-    for (int i = 0; i < COLUMNS; i += kernels->panel) {
-        const SdePanelInput input = {rows + i, &strip->n, N_TERMS + 1 - i, 1, NULL};
-
-        kernels->multiply(&input, strip->panels + (size_t) i * N_STRIP, products[i] + i,
-                          COLUMNS);
-    }
-    for (int i = 0; i <= N_TERMS; i++) {
-        for (int j = 0; j <= i; j++) {
-            sums[i][j] += products[i][j];
-        }
-    }
-}
-
+/* Weighted products of the terms, as the kernel adds them. */
 static void
 add_up(const Refining *r, size_t p, size_t corner, float weights[][WIDE],
-       float sums[][COLUMNS])
+       float products[][SDE_FIT_TERMS])
 {
-    Strip strip;
+    Strip strip = {0};
 
-    for (int y = 0; y < SIDE; y++) {
-        gather_strip(r, p, corner + (size_t) y * r->pitch, weights[y], &strip);
-        if (strip.n > 0) {
-            add_products(&strip, sums);
+    for (size_t y = 0; y < SIDE; y++) {
+        for (size_t x = 0; x < SIDE; x++) {
+            for (int c = 0; weights[y][x] > 0.0f && c < 3; c++) {
+                add_equation(r, p, corner + y * r->pitch + x, c, weights[y][x], &strip);
+            }
+        }
+        if (y % STRIP_ROWS == STRIP_ROWS - 1) {
+            sde_kernels_get()->add_products(strip.rows[0], strip.weights, strip.n,
+                                            products[0]);
+            strip.n = 0;
+        }
+    }
+}
+G_STATIC_ASSERT(SIDE % STRIP_ROWS == 0);
+
+/* The place of term i in an equation; that of the value comes last. */
+static int
+find_term(int i)
+{
+    if (i == N_TERMS) {
+        return MIDDLE;
+    }
+    return i < MIDDLE ? i : i + 1;
+}
+
+/* The lower triangle, and below it the right side. */
+static void
+arrange(float products[][SDE_FIT_TERMS], float a[][N_TERMS + 1])
+{
+    for (int i = 0; i <= N_TERMS; i++) {
+        for (int j = 0; j <= i; j++) {
+            int one = find_term(i), other = find_term(j);
+
+            a[i][j] = products[MAX(one, other)][MIN(one, other)];
         }
     }
 }
@@ -335,19 +298,20 @@ add_up(const Refining *r, size_t p, size_t corner, float weights[][WIDE],
 /* Cholesky: the lower triangle of the first N_TERMS rows becomes its factor, and the
  * row after them, which is the right side, the solution. False: not positive. */
 static bool
-solve(float a[][COLUMNS])
+solve(float a[][N_TERMS + 1])
 {
-    float *x = a[N_TERMS];
+    float *x = a[N_TERMS], column[N_TERMS + 1];
 
     for (int j = 0; j < N_TERMS; j++) {
-        for (int i = j; i <= N_TERMS; i++) { /* the right side goes along */
-            for (int k = 0; k < j; k++) {
-                a[i][j] -= a[i][k] * a[j][k];
+        if (!(a[j][j] > 0.0f)) {
+            return false;
+        }
+        a[j][j] = sqrtf(a[j][j]);
+        for (int i = j + 1; i <= N_TERMS; i++) { /* the right side goes along */
+            column[i] = a[i][j] /= a[j][j];
+            for (int k = j + 1; k <= i; k++) {
+                a[i][k] -= column[i] * column[k];
             }
-            if (i == j && !(a[j][j] > 0.0f)) {
-                return false;
-            }
-            a[i][j] = i == j ? sqrtf(a[j][j]) : a[i][j] / a[j][j];
         }
     }
     for (int i = N_TERMS - 1; i >= 0; i--) {
@@ -360,7 +324,7 @@ solve(float a[][COLUMNS])
 }
 
 static void
-add_ridge(const Refining *r, size_t p, float sums[][COLUMNS])
+add_ridge(const Refining *r, size_t p, float sums[][N_TERMS + 1])
 {
     float total = 0.0f; /* of the weights */
 
@@ -379,14 +343,16 @@ static void
 refine_pixel(const Refining *r, size_t p, float *rgb)
 {
     size_t corner = p - REACH * r->pitch - REACH;
-    float weights[SIDE][WIDE], sums[N_TERMS + 1][COLUMNS] = {{0}}, mean;
+    float weights[SIDE][WIDE], products[SDE_FIT_TERMS][SDE_FIT_TERMS] = {{0}}, mean;
+    float sums[N_TERMS + 1][N_TERMS + 1];
     const float *x = sums[N_TERMS];
 
     if (measure_candidates(r, p, corner, weights, &mean) < N_LEAST) {
         return;
     }
     weigh_candidates(r, corner, mean, weights);
-    add_up(r, p, corner, weights, sums);
+    add_up(r, p, corner, weights, products);
+    arrange(products, sums);
     add_ridge(r, p, sums);
     if (!solve(sums)) {
         return;

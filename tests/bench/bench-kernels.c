@@ -13,6 +13,7 @@
 #include "kernels/resample.h"
 #include "unit/attention-case.h"
 #include "unit/conv-case.h"
+#include "unit/fit-case.h"
 #include "unit/norm-case.h"
 
 #define MIN_SECONDS    0.05 /* of a measurement */
@@ -242,6 +243,37 @@ bench_resample(int channels, int side)
     report(name, run_halve, &r, error, RESAMPLE_ERROR, 0, bytes);
 }
 
+/* ---- fits ---- */
+
+/* As many as a pixel has. */
+static void
+bench_fit(int places, int equations)
+{
+    g_auto(FitCase) patch, fit;
+    g_autofree double *want = g_new(double, (size_t) places);
+    float found[SDE_FIT_TERMS];
+    double diagonal[SDE_FIT_TERMS];
+    const double flop = 2.0 * 0.5 * SDE_FIT_TERMS * (SDE_FIT_TERMS + 1) * equations;
+
+    make_fit_case(&patch, places);
+    make_fit_case(&fit, equations);
+    memset(fit.products, 0, sizeof(fit.products));
+    launch(run_distances, &patch, 1);
+    launch(run_products, &fit, 1);
+    for (int i = 0; i < places; i++) {
+        want[i] = expect_distance(&patch, i);
+    }
+    for (int i = 0; i < SDE_FIT_TERMS; i++) {
+        found[i] = fit.products[i][i];
+        diagonal[i] = expect_product(&fit, i, i);
+    }
+    report("distances", run_distances, &patch,
+           relative_rms(patch.distances, want, (size_t) places), FIT_ERROR,
+           14.0 * FIT_AROUND * places, 0);
+    report("products of equations", run_products, &fit,
+           relative_rms(found, diagonal, SDE_FIT_TERMS), FIT_ERROR, flop, 0);
+}
+
 /* ---- levels ---- */
 
 static void
@@ -278,6 +310,7 @@ bench_level(void)
     }
     bench_norm(64, 128);
     bench_resample(64, 128);
+    bench_fit(32, 189);
     return all_right ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 

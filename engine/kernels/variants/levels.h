@@ -32,3 +32,5 @@ void LEVEL(scale_shift)(const float *x, size_t pixels, int channels, const float
 void LEVEL(channel_sums)(const float *x, size_t pixels, int channels, double *sums,
                          double *squares);
 float LEVEL(softmax_block)(float *scores, int n, float scale, float *max, float *sum);
+void LEVEL(patch_distances)(const SdePatch *patch, size_t q, int n, float *distances);
+void LEVEL(add_products)(const float *rows, const float *weights, int n, float *sums);

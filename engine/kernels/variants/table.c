@@ -24,4 +24,6 @@ const SdeKernels JOIN(sde_kernels_, SDE_VARIANT) = {
     .scale_shift = LEVEL(scale_shift),
     .channel_sums = LEVEL(channel_sums),
     .softmax_block = LEVEL(softmax_block),
+    .patch_distances = LEVEL(patch_distances),
+    .add_products = LEVEL(add_products),
 };
