@@ -38,15 +38,16 @@ cell_index(const Cutting *cutting, int x, int y)
 /* ---- cells ------------------------------------------------------------------------
  */
 
+/* Pixels first to last of row y, and what is spread around them. */
 static void
-mark_around(Cutting *cutting, int x, int y)
+mark_run(Cutting *cutting, int first, int last, int y)
 {
     int spread = cutting->params->spread;
-    int right = MIN((x + spread) / CELL, cutting->width - 1);
+    int right = MIN((last + spread) / CELL, cutting->width - 1);
     int bottom = MIN((y + spread) / CELL, cutting->height - 1);
 
     for (int i = MAX(y - spread, 0) / CELL; i <= bottom; i++) {
-        for (int j = MAX(x - spread, 0) / CELL; j <= right; j++) {
+        for (int j = MAX(first - spread, 0) / CELL; j <= right; j++) {
             cutting->cells[cell_index(cutting, j, i)] = THIN;
         }
     }
@@ -60,9 +61,13 @@ mark_cells(Cutting *cutting)
     for (int y = 0; y < mask->height; y++) {
         const float *row = mask->levels + (size_t) y * mask->stride;
 
-        for (int x = 0; x < mask->width; x++) {
-            if (row[x] > 0.0f) {
-                mark_around(cutting, x, y);
+        for (int x = 0, first = 0; x < mask->width; x++) {
+            bool begins = x == 0 || row[x - 1] <= 0.0f;
+            bool ends = x == mask->width - 1 || row[x + 1] <= 0.0f;
+
+            first = begins ? x : first;
+            if (row[x] > 0.0f && ends) {
+                mark_run(cutting, first, x, y);
             }
         }
     }
@@ -130,8 +135,8 @@ tie(Cutting *cutting, SdeRect box)
     }
 }
 
-/* The box of a cell and of all masked cells that touch it, or one of these: those of
- * which one is deep. Takes them out of `todo`. */
+/* The box of all cells of `todo` that hang together with `start`, corners included;
+ * takes them out. */
 static SdeRect
 take_component(const Cutting *cutting, int start, bool *todo, GArray *stack)
 {
