@@ -5,7 +5,11 @@
 
 /* Rows of a tile of the products, whose sums stay in registers; at least as many as the
  * additions that a CPU has under way. */
-#define TILE (WIDTH > 8 ? WIDTH : 8)
+#if WIDTH == 16
+#define TILE 16
+#else
+#define TILE 8
+#endif
 
 void
 LEVEL(patch_distances)(const SdePatch *patch, size_t q, int n, float *distances)
@@ -42,7 +46,7 @@ add_tile(const float *rows, const float *weights, int n, int row, int column,
 
 #pragma GCC unroll 16
     for (int i = 0; i < TILE; i++) {
-        tile[i] = vec_load(sums + (row + i) * SDE_FIT_TERMS + column);
+        tile[i] = vec_load(sums + (size_t) (row + i) * SDE_FIT_TERMS + column);
     }
     for (int k = 0; k < n; k++, rows += SDE_FIT_TERMS) {
         const Vec weighted = vec_load(rows + column) * weights[k];
@@ -54,7 +58,7 @@ add_tile(const float *rows, const float *weights, int n, int row, int column,
     }
 #pragma GCC unroll 16
     for (int i = 0; i < TILE; i++) {
-        vec_store(sums + (row + i) * SDE_FIT_TERMS + column, tile[i]);
+        vec_store(sums + (size_t) (row + i) * SDE_FIT_TERMS + column, tile[i]);
     }
 }
 
