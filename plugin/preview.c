@@ -99,12 +99,6 @@ compute_part(SdePreview *preview)
                                          &preview->error);
 }
 
-static void
-free_pixels(guchar *pixels, void *data)
-{
-    g_free(pixels);
-}
-
 /* As large as it is drawn, and no larger than it is. */
 static void
 render(SdePreview *preview)
@@ -112,9 +106,7 @@ render(SdePreview *preview)
     const SdeRect *part = &preview->part;
     double resolution = preview->resolution;
     guchar *rgba = g_new(guchar, 4 * (size_t) part->width * (size_t) part->height);
-    g_autoptr(GdkPixbuf) full =
-        gdk_pixbuf_new_from_data(rgba, GDK_COLORSPACE_RGB, TRUE, 8, part->width,
-                                 part->height, 4 * part->width, free_pixels, NULL);
+    g_autoptr(GdkPixbuf) full = sde_view_make_pixbuf(rgba, part->width, part->height);
 
     sde_pixels_convert(&preview->pixels,
                        GEGL_RECTANGLE(part->x, part->y, part->width, part->height),
@@ -132,11 +124,18 @@ work(void *data)
 {
     SdePreview *preview = data;
 
-    if (preview->is_complete ||
-        (load_model(preview) && prepare_whole(preview) && compute_part(preview))) {
+    if (load_model(preview) && prepare_whole(preview) && compute_part(preview)) {
         render(preview);
     }
     g_idle_add(finish, preview);
+    return NULL;
+}
+
+static void *
+only_render(void *data)
+{
+    render(data);
+    g_idle_add(finish, data);
     return NULL;
 }
 
@@ -221,7 +220,9 @@ finish(void *data)
     }
     if (preview->is_stale) {
         g_clear_error(&preview->error);
-        start(preview);
+        if (preview->waiting == 0) { /* else it starts when that is over */
+            start(preview);
+        }
     } else if (preview->error != NULL) {
         tell_error(preview, &preview->error);
     } else {
@@ -325,7 +326,8 @@ start(SdePreview *preview)
         }
         g_atomic_int_set(&preview->percent, 0);
         preview->timer = g_timeout_add(POLL_MS, tell_progress, preview);
-        preview->thread = g_thread_new("sdedit-preview", work, preview);
+        preview->thread = g_thread_new(
+            "sdedit-preview", preview->is_complete ? only_render : work, preview);
     }
 }
 
@@ -380,11 +382,11 @@ sde_preview_new(const SdeProcedure *description, const SdeSource *source,
     return preview;
 }
 
-bool
+void
 sde_preview_take_result(SdePreview *preview, SdeJob *job, SdePixels *pixels)
 {
     if (!preview->is_complete) {
-        return false;
+        return;
     }
     if (preview->thread != NULL) { /* only draws */
         join(preview);
@@ -393,8 +395,6 @@ sde_preview_take_result(SdePreview *preview, SdeJob *job, SdePixels *pixels)
     *pixels = preview->pixels;
     preview->job = (SdeJob) {0};
     preview->pixels = (SdePixels) {0};
-    preview->is_complete = false;
-    return true;
 }
 
 void

@@ -5,12 +5,11 @@
 #include "intl.h"
 #include <math.h>
 
-#define SURROUNDINGS   64 /* pixels of the layer, around what is looked at, at least */
-#define LARGEST_SCALE  8.0
-#define ZOOM_STEP      1.5
-#define CHECK_SIDE     8 /* pixels of the screen, behind what is transparent */
-#define LARGEST_SOURCE 1024
-#define LEAST_SHARE    0.6 /* of the longest side, that wide and high layers get */
+#define SURROUNDINGS  64 /* pixels of the layer, around what is looked at, at least */
+#define LARGEST_SCALE 8.0
+#define ZOOM_STEP     1.5
+#define CHECK_SIDE    8   /* pixels of the screen, behind what is transparent */
+#define LEAST_SHARE   0.6 /* of the longest side, that wide and high layers get */
 
 struct _SdeView {
     GtkBox parent_instance;
@@ -177,15 +176,19 @@ on_toggled(GtkToggleButton *toggle, SdeView *view)
 
 /* ---- drawing --------------------------------------------------------------------- */
 
-static void
-free_pixels(guchar *pixels, void *data)
+GdkPixbuf *
+sde_view_make_pixbuf(guchar *rgba, int width, int height)
 {
-    g_free(pixels);
+    g_autoptr(GBytes) bytes =
+        g_bytes_new_take(rgba, 4 * (size_t) width * (size_t) height);
+
+    return gdk_pixbuf_new_from_bytes(bytes, GDK_COLORSPACE_RGB, TRUE, 8, width, height,
+                                     4 * width);
 }
 
 /* bpp: 1 or 2 grey, 3 or 4 colour; even: with alpha. */
 static GdkPixbuf *
-make_pixbuf(const guchar *pixels, int width, int height, int bpp)
+add_channels(const guchar *pixels, int width, int height, int bpp)
 {
     size_t n = (size_t) width * (size_t) height;
     guchar *rgba = g_new(guchar, 4 * n);
@@ -198,8 +201,7 @@ make_pixbuf(const guchar *pixels, int width, int height, int bpp)
         to[2] = pixels[bpp > 2 ? 2 : 0];
         to[3] = bpp % 2 == 0 ? pixels[bpp - 1] : 255;
     }
-    return gdk_pixbuf_new_from_data(rgba, GDK_COLORSPACE_RGB, TRUE, 8, width, height,
-                                    4 * width, free_pixels, NULL);
+    return sde_view_make_pixbuf(rgba, width, height);
 }
 
 /* gimp_drawable_get_sub_thumbnail() of GIMP 3.0 frees its pixels twice. */
@@ -211,11 +213,11 @@ read_source(SdeView *view)
     int bpp, width, height;
     g_autoptr(GBytes) pixels = gimp_drawable_get_sub_thumbnail_data(
         view->drawable, shown.x, shown.y, shown.width, shown.height,
-        MIN((int) ceil(shown.width * scale), LARGEST_SOURCE),
-        MIN((int) ceil(shown.height * scale), LARGEST_SOURCE), &width, &height, &bpp);
+        (int) ceil(shown.width * scale), (int) ceil(shown.height * scale), &width,
+        &height, &bpp);
 
     if (pixels != NULL) {
-        view->source = make_pixbuf(g_bytes_get_data(pixels, NULL), width, height, bpp);
+        view->source = add_channels(g_bytes_get_data(pixels, NULL), width, height, bpp);
     }
 }
 
@@ -235,18 +237,16 @@ static void
 draw_pixbuf(const SdeView *view, cairo_t *cr, const GdkPixbuf *pixbuf,
             const GeglRectangle *rect)
 {
-    int width = gdk_pixbuf_get_width(pixbuf), height = gdk_pixbuf_get_height(pixbuf);
+    double x = (rect->x - view->left) * view->scale, width = rect->width * view->scale;
+    double y = (rect->y - view->top) * view->scale, height = rect->height * view->scale;
 
     cairo_save(cr);
-    cairo_rectangle(cr, (rect->x - view->left) * view->scale,
-                    (rect->y - view->top) * view->scale, rect->width * view->scale,
-                    rect->height * view->scale);
+    cairo_rectangle(cr, x, y, width, height);
     cairo_clip(cr);
     draw_checks(cr);
-    cairo_translate(cr, (rect->x - view->left) * view->scale,
-                    (rect->y - view->top) * view->scale);
-    cairo_scale(cr, view->scale * rect->width / width,
-                view->scale * rect->height / height);
+    cairo_translate(cr, x, y);
+    cairo_scale(cr, width / gdk_pixbuf_get_width(pixbuf),
+                height / gdk_pixbuf_get_height(pixbuf));
     gdk_cairo_set_source_pixbuf(cr, pixbuf, 0, 0);
     cairo_pattern_set_filter(cairo_get_source(cr), view->scale >= 1.0
                                                        ? CAIRO_FILTER_NEAREST

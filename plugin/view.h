@@ -13,7 +13,11 @@
 #define SDE_TYPE_VIEW (sde_view_get_type())
 G_DECLARE_FINAL_TYPE(SdeView, sde_view, SDE, VIEW, GtkBox)
 
-/* Shows the whole layer, in a square of side × side pixels of the screen or less. */
+/* Takes the pixels, 8 bits a channel. */
+GdkPixbuf *sde_view_make_pixbuf(guchar *rgba, int width, int height);
+
+/* Shows the whole layer, in a square of side × side pixels of the screen or less; side
+ * <= 500, as GIMP is asked for twice as many and gives 1024. */
 SdeView *sde_view_new(GimpDrawable *drawable, int side);
 /* A rectangle in the middle, with some of what is around it. */
 void sde_view_look_at(SdeView *view, const GeglRectangle *rect);

@@ -9,7 +9,7 @@ typedef struct {
     SdeRect crop;          /* of the source, the hole and its surroundings */
     const float *mask;     /* of the crop, levels 0..1; only 0 is looked at as known */
     SdeRect bounds;        /* of the hole, in the source and inside of the crop */
-    const SdeNoise *noise; /* of the photo; NULL for planning */
+    const SdeNoise *noise; /* of the photo */
     double gain;           /* times that it is higher here */
     double share;          /* 0..1 of the photo's grain */
 } SdeGrain;

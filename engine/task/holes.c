@@ -12,7 +12,6 @@
 #include "task/mask.h"
 
 #define CELL         32 /* pixels; deep holes closer than this are one hole */
-#define MIN_CONTEXT  64 /* pixels */
 #define THIN_CONTEXT 32 /* pixels, around what is thin */
 /* Pixels that could be looked at in the time that each hole takes besides. */
 #define OVERHEAD (64 * 64)
@@ -33,6 +32,13 @@ static size_t
 cell_index(const Cutting *cutting, int x, int y)
 {
     return (size_t) y * (size_t) cutting->width + (size_t) x;
+}
+
+static SdeRect
+to_pixels(SdeRect cells)
+{
+    return (SdeRect) {cells.x * CELL, cells.y * CELL, cells.width * CELL,
+                      cells.height * CELL};
 }
 
 /* ---- cells ------------------------------------------------------------------------
@@ -79,7 +85,7 @@ is_deep(const Cutting *cutting, int x, int y)
 {
     const SdeMask *mask = cutting->mask;
     int limit = SDE_THIN_DEPTH - cutting->params->spread;
-    SdeRect cell = sde_rect_intersect((SdeRect) {x * CELL, y * CELL, CELL, CELL},
+    SdeRect cell = sde_rect_intersect(to_pixels((SdeRect) {x, y, 1, 1}),
                                       (SdeRect) {0, 0, mask->width, mask->height});
     SdeRect around = sde_mask_widen(cell, limit + 1, mask->width, mask->height);
     size_t n = (size_t) around.width * (size_t) around.height;
@@ -239,7 +245,7 @@ find_crop(const Cutting *cutting, SdeRect bounds, bool deep)
 {
     const SdeHoleParams *params = cutting->params;
     int side = MAX(bounds.width, bounds.height);
-    int margin = deep ? MAX(MIN_CONTEXT, side / 2) : THIN_CONTEXT;
+    int margin = deep ? MAX(SDE_MIN_CONTEXT, side / 2) : THIN_CONTEXT;
 
     margin = params->context > 0 ? params->context : margin;
     return sde_mask_widen(bounds, MAX(margin, params->spread), cutting->mask->width,
@@ -250,9 +256,7 @@ find_crop(const Cutting *cutting, SdeRect bounds, bool deep)
 static double
 find_cost(const Cutting *cutting, Piece piece)
 {
-    SdeRect bounds = {piece.box.x * CELL, piece.box.y * CELL, piece.box.width * CELL,
-                      piece.box.height * CELL};
-    SdeRect crop = find_crop(cutting, bounds, piece.deep);
+    SdeRect crop = find_crop(cutting, to_pixels(piece.box), piece.deep);
 
     return piece.box.width == 0 ? 0.0 : (double) crop.width * crop.height + OVERHEAD;
 }
@@ -350,8 +354,7 @@ find_bounds(const Cutting *cutting, SdeRect piece)
 {
     const SdeMask *mask = cutting->mask;
     int spread = cutting->params->spread;
-    SdeRect cells = {piece.x * CELL, piece.y * CELL, piece.width * CELL,
-                     piece.height * CELL};
+    SdeRect cells = to_pixels(piece);
     SdeRect around = sde_mask_widen(cells, spread, mask->width, mask->height);
     SdeMask part = {.levels = mask->levels + (size_t) around.y * mask->stride +
                               (size_t) around.x,

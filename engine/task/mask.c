@@ -9,8 +9,7 @@
 #include <math.h>
 #include <string.h>
 
-#define MIN_CONTEXT 64 /* pixels */
-#define FAR         1e12f
+#define FAR 1e12f
 
 SdeRect
 sde_mask_find_bounds(const SdeMask *mask)
@@ -56,7 +55,7 @@ sde_mask_find_crop(const SdeMask *mask, const SdeRect *part, int width, int heig
     if (part != NULL) {
         rect = sde_rect_intersect(rect, *part);
     }
-    return rect.width > 0 ? sde_mask_widen(rect, MIN_CONTEXT, width, height) : rect;
+    return rect.width > 0 ? sde_mask_widen(rect, SDE_MIN_CONTEXT, width, height) : rect;
 }
 
 void

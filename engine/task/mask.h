@@ -4,6 +4,9 @@
 
 #include "task/task.h"
 
+/* Pixels of surroundings that a network sees at least. */
+#define SDE_MIN_CONTEXT 64
+
 /* Smallest rectangle that holds every level above 0; width 0 when there is none. */
 SdeRect sde_mask_find_bounds(const SdeMask *mask);
 /* Rectangle widened by `margin` on every side, inside a width × height picture. */

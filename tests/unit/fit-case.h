@@ -15,6 +15,7 @@ typedef struct {
     float weights[FIT_AROUND], values[3][FIT_AROUND];
     SdePatch patch;
     int n;        /* equations, or places */
+    int n_padded; /* places, as many as the kernel wants */
     size_t place; /* the first of these */
     float *rows, *row_weights, *distances;
     float products[SDE_FIT_TERMS][SDE_FIT_TERMS];
@@ -36,13 +37,13 @@ static inline void
 make_fit_case(FitCase *c, int n)
 {
     const size_t size = (size_t) FIT_PITCH * FIT_ROWS;
-    const int places = (n + SDE_MAX_WIDTH - 1) / SDE_MAX_WIDTH * SDE_MAX_WIDTH;
 
     *c = (FitCase) {.n = n, .place = 5 * FIT_PITCH + 7};
+    c->n_padded = (n + SDE_MAX_WIDTH - 1) / SDE_MAX_WIDTH * SDE_MAX_WIDTH;
     c->pixels = random_floats(4 * size, 1);
     c->rows = random_floats((size_t) MAX(n, 1) * SDE_FIT_TERMS, 2);
     c->row_weights = random_floats((size_t) MAX(n, 1), 3);
-    c->distances = g_new(float, (size_t) MAX(places, 1));
+    c->distances = g_new(float, (size_t) MAX(c->n_padded, 1));
     fill_random(c->weights, FIT_AROUND, 4);
     fill_random(c->values[0], 3 * FIT_AROUND, 5);
     fill_random(c->products[0], SDE_FIT_TERMS * SDE_FIT_TERMS, 6);
@@ -69,10 +70,10 @@ static inline void
 run_distances(SdeCompute *compute, void *data)
 {
     FitCase *c = data;
-    const int places = (c->n + SDE_MAX_WIDTH - 1) / SDE_MAX_WIDTH * SDE_MAX_WIDTH;
 
     if (!sde_arena_is_dry(compute->arena)) {
-        sde_kernels_get()->patch_distances(&c->patch, c->place, places, c->distances);
+        sde_kernels_get()->patch_distances(&c->patch, c->place, c->n_padded,
+                                           c->distances);
     }
 }
 
