@@ -484,6 +484,7 @@ check_restyle(const SdeModel *model, const SdeRestyleParams *params, GError **er
         !check_range("guidance", params->guidance, 0, MAX_GUIDANCE, error) ||
         !check_range("color to keep", params->keep_colors, 0, 1, error) ||
         !check_range("structure to keep", params->keep_structure, 0, 1, error) ||
+        !check_range("marks", params->marks, 0, 1, error) ||
         !check_range("number of passes", params->n_passes, 1, MAX_PASSES, error) ||
         !check_range("share of the second style", params->mix, 0, 1, error) ||
         !check_style(model, params->style, -1, error) ||

@@ -242,6 +242,9 @@ typedef struct {
     double keep_colors;    /* 0..1: hold the source's coarse colours (ILVR), and not the
                             * style's, if the model says what these are */
     double keep_structure; /* 0..1: noise the source's edges less */
+    double marks;          /* 0..1: draw over what the network painted with the strokes,
+                            * lines or pigment of the style's technique, if the model
+                            * names one (styles/tones.json) */
     int n_passes;          /* 1..16: paint so many times, each on the last result */
     bool invert;           /* start from the noise that DDIM inversion finds, not from
                             * fresh noise; keeps the layout, costs n_steps - 1
@@ -253,6 +256,7 @@ typedef struct {
     {.sampling = {.n_steps = 12, .strength = 0.5, .max_side = SDE_RESTYLE_DETAIL}, \
      .style = -1,                                                                  \
      .guidance = 1,                                                                \
+     .marks = 1,                                                                   \
      .n_passes = 1}
 
 /* Pixels on a side of a block of JPEG. The network knows files from where a block

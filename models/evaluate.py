@@ -69,8 +69,9 @@ INTRODUCTIONS = {
     "restyle": (
         "Photos restyled by `sdedit restyle --style NAME --strength X`, everything else "
         "as the tool has it. The first table says how often a judge takes the result for "
-        "the style: as its first guess, and as one of its first two. The judge "
-        "(`models/scoreboard/judge.py`) knows eight styles and photographs by "
+        "the style when it is shrunk to 256 pixels, as the works are that the judge "
+        "knows: as its first guess, and as one of its first two. The judge "
+        "(`models/scoreboard/judge.py`) tells eight styles and photographs apart by "
         "statistics of colour, tone and texture; “real works” is how often it knows "
         "works when it learnt four fifths of all and not these, and “the photo” how "
         "often it takes the photos themselves for the style. The second table says how "

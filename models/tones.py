@@ -5,7 +5,8 @@
 
 ART has a folder of works for each class of the model; classes without one are left out.
 engine/model/style-tones.h says what the numbers are, engine/task/tones.c what they are
-for.
+for. A "technique" (engine/model/technique.h) is nothing to be measured; one that is there
+stays.
 """
 
 import argparse
@@ -58,15 +59,18 @@ def main(argv=None):
     parser.add_argument("--art", type=Path, required=True)
     args = parser.parse_args(argv)
     facts = json.loads((args.model / "model_index.json").read_text())["sdedit"]
+    target = args.model / "styles" / "tones.json"
+    before = json.loads(target.read_text()) if target.exists() else {}
     lines = []
     for style in facts["class_names"]:
         files = sorted(f for f in (args.art / style).glob("*") if f.suffix in SUFFIXES)
         if len(files) > 1:
             tones = measure(read_work(file) for file in files)
+            if "technique" in before.get(style, {}):
+                tones["technique"] = before[style]["technique"]
             lines.append(f' "{style}": {json.dumps(tones)}')
-    (args.model / "styles").mkdir(exist_ok=True)
-    text = "{\n" + ",\n".join(lines) + "\n}\n"
-    (args.model / "styles" / "tones.json").write_text(text)
+    target.parent.mkdir(exist_ok=True)
+    target.write_text("{\n" + ",\n".join(lines) + "\n}\n")
 
 
 if __name__ == "__main__":

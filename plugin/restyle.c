@@ -5,8 +5,9 @@
 #include "intl.h"
 #include "procedure.h"
 
-static const char *const main_arguments[] = {
-    "style", "strength", "detail", "keep-colors", "keep-structure", "seed", NULL};
+static const char *const main_arguments[] = {"style",  "strength",    "marks",
+                                             "detail", "keep-colors", "keep-structure",
+                                             "seed",   NULL};
 static const char *const further_arguments[] = {
     "second-style", "mix",          "steps",   "guidance", "passes",
     "invert",       "sampler",      "eta",     "source",   "model",
@@ -22,6 +23,10 @@ add_arguments(GimpProcedure *procedure)
                                        _("Name of a style that the model knows; empty "
                                          "for the model's own choice"),
                                        "", G_PARAM_READWRITE);
+    sde_arguments_add_share(procedure, "marks", _("Dra_w strokes and lines"),
+                            _("How much the strokes of the brush, lines or pigment of "
+                              "the style are drawn over what the model paints"),
+                            1);
     sde_arguments_add_int(
         procedure, "detail", _("Detai_l size"),
         _("Paint on a picture of at most this many pixels a side and carry the change "
@@ -70,9 +75,9 @@ read_arguments(GimpProcedureConfig *config, SdeJob *job)
     sde_arguments_read_sampling(config, &params->sampling);
     g_object_get(config, "guidance", &params->guidance, "keep-colors",
                  &params->keep_colors, "keep-structure", &params->keep_structure,
-                 "detail", &params->sampling.max_side, "mix", &params->mix, "passes",
-                 &params->n_passes, "invert", &invert, "style", &job->style,
-                 "second-style", &job->second_style, NULL);
+                 "marks", &params->marks, "detail", &params->sampling.max_side, "mix",
+                 &params->mix, "passes", &params->n_passes, "invert", &invert, "style",
+                 &job->style, "second-style", &job->second_style, NULL);
     params->invert = invert;
 }
 

@@ -35,6 +35,7 @@ static bool
 read_style(JsonObject *object, SdeStyleTones *tones, GError **error)
 {
     double deviation = -1.0;
+    const char *technique = NULL;
 
     if (!read_numbers(object, "luma", 0.0, 1.0, tones->luma, SDE_N_TONES, error) ||
         !read_numbers(object, "chroma_mean", -1.0, 1.0, tones->chroma_mean, 3, error) ||
@@ -44,6 +45,11 @@ read_style(JsonObject *object, SdeStyleTones *tones, GError **error)
     if (deviation < 0.0) {
         g_set_error_literal(error, SDE_ERROR, SDE_ERROR_FORMAT,
                             "'chroma_deviation' is missing");
+        return false;
+    }
+    if (!sde_json_peek_string(object, "technique", &technique, error) ||
+        (technique != NULL &&
+         !sde_technique_find(technique, &tones->technique, error))) {
         return false;
     }
     tones->chroma_deviation = (float) deviation;

@@ -1,10 +1,13 @@
 /* styles/tones.json of a model folder: how light and how coloured the works of each
- * style are. models/tones.py measures them. SPDX-License-Identifier: GPL-3.0-or-later
+ * style are, and by which technique they are made. models/tones.py measures them.
+ * SPDX-License-Identifier: GPL-3.0-or-later
  */
 #pragma once
 
 #include <glib.h>
 #include <stdbool.h>
+
+#include "model/technique.h"
 
 #define SDE_N_TONES 17 /* quantiles */
 
@@ -14,6 +17,7 @@ typedef struct {
     float luma[SDE_N_TONES]; /* quantiles (i + 0.5) / SDE_N_TONES of Y' */
     float chroma_mean[3];    /* of R' - Y', G' - Y', B' - Y': the tint of the paper */
     float chroma_deviation;  /* of the same, over all works together */
+    SdeTechnique technique;  /* SDE_TECHNIQUE_NONE when absent */
 } SdeStyleTones;
 
 /* One for each name, and an unknown one behind; those that the file leaves out are not

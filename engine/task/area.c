@@ -161,14 +161,14 @@ sde_area_load_part(const SdeArea *part, const SdeArea *whole)
 }
 
 void
-sde_area_return_part(const SdeArea *part, const SdeArea *whole)
+sde_area_return_part(const SdeArea *part, const SdeArea *whole, const float *from,
+                     float *to)
 {
     size_t width = (size_t) part->padded_width;
 
-    memcpy(whole->out, whole->start, 3 * sde_area_count_pixels(whole) * sizeof(float));
     for (int y = 0; y < part->padded_height; y++) {
-        memcpy(whole->out + 3 * part_row(part, whole, y),
-               part->out + 3 * (size_t) y * width, 3 * width * sizeof(float));
+        memcpy(to + 3 * part_row(part, whole, y), from + 3 * (size_t) y * width,
+               3 * width * sizeof(float));
     }
 }
 

@@ -27,13 +27,14 @@ void sde_area_alloc(SdeArea *area, SdeArena *arena);
 void sde_area_load_picture(const SdeArea *area, const SdeImage *source);
 void sde_area_load_levels(const SdeArea *area);
 /* A part of an area as an area of its own, for what walks: sizes, then its levels and
- * start from the whole's, in the end the whole's out from its own. It holds `shown`, of
- * the picture, and `margin` pixels (of the area) around that, and begins on the grid of
- * the network. Elsewhere the whole's out becomes its start. */
+ * start from the whole's, in the end a plane (× 3) of the whole from its own. It holds
+ * `shown`, of the picture, and `margin` pixels (of the area) around that, and begins on
+ * the grid of the network. */
 void sde_area_init_part(SdeArea *part, const SdeArea *whole,
                         const SdeDenoiser *denoiser, SdeRect shown, int margin);
 void sde_area_load_part(const SdeArea *part, const SdeArea *whole);
-void sde_area_return_part(const SdeArea *part, const SdeArea *whole);
+void sde_area_return_part(const SdeArea *part, const SdeArea *whole, const float *from,
+                          float *to);
 /* Row y of the rect (width × 3), at the picture's size. work: padded × 3. scratch:
  * padded_width × 3 floats. */
 void sde_area_read_row(const SdeArea *area, const float *work, int y, float *out,

@@ -3,24 +3,51 @@
  * mask grades t0 per pixel where the model takes that, else it blends; in the same way
  * edges can be noised less than the rest. What is pasted is the change that the walk
  * made: with max_side the picture keeps its own fine detail, and where a style has no
- * tones, values outside 0..1 stay. SPDX-License-Identifier: GPL-3.0-or-later */
+ * tones, values outside 0..1 stay. A style with a technique is drawn over all that
+ * (task/marks/). SPDX-License-Identifier: GPL-3.0-or-later */
 #include "task/restyle.h"
 
 #include <string.h>
 
 #include "task/blend.h"
 #include "task/edges.h"
+#include "task/marks/marks.h"
 #include "task/mask.h"
 #include "task/tones.h"
 #include "task/walk.h"
 
 /* Pixels around a part that is asked for alone, as it is painted: what lies farther off
  * hardly matters. */
-#define PART_MARGIN 32
+#define PART_MARGIN  32
+#define MARKS_MARGIN 64 /* where marks are drawn: lines are joined over some pixels */
 /* Between the seeds of passes: far from those that people choose. */
 #define PASS_SEED UINT64_C(0x9E3779B97F4A7C15)
+/* Pixels: how coarse is what the walk holds, at little and at full strength. */
+#define LEAST_CELL 4
+#define MOST_CELL  12
 /* From this strength on the tones are the style's; at less, as much less so. */
 #define FULL_TONES 0.3
+
+/* ---- back into the picture --------------------------------------------------------
+ */
+
+/* What is pasted, and how. */
+typedef struct {
+    const SdeArea *area;
+    const SdeToning *toning;
+    const SdeMarks *marks;
+    const float *guide; /* of the marks, of the area */
+    bool graded;        /* the walk took soft levels */
+    SdeRect asked;
+    SdeImage *result;
+} Paste;
+
+/* Rows of the area at the picture's size, and room for making them larger. */
+typedef struct {
+    float *change, *start, *guide, *scratch;
+} Rows;
+
+#define ROWS 32 /* that one thread pastes at a time */
 
 /* out = the change from start, in the picture's units. */
 static void
@@ -56,38 +83,84 @@ paste_pixel(const SdeToning *toning, float level, float weight, const float *cha
     }
 }
 
+/* What the marks make of a pixel whose painting is start and change. */
+static void
+draw_marks(const Paste *paste, const Rows *rows, int x, int y, float weight, float *to)
+{
+    const SdeArea *area = paste->area;
+    size_t at = 3 * (size_t) x;
+    float zoom = (float) area->rect.width / (float) area->width;
+    float drawn[3], share = weight * paste->marks->share;
+
+    for (size_t c = 0; c < 3; c++) {
+        drawn[c] = 0.5f * rows->start[at + c] + 0.5f + rows->change[at + c];
+    }
+    sde_marks_draw(paste->marks, rows->guide + at, ((float) x + 0.5f) / zoom,
+                   ((float) y + 0.5f) / zoom, zoom, drawn);
+    for (int c = 0; c < 3; c++) {
+        to[c] += share * (drawn[c] - to[c]);
+    }
+}
+
+static void
+read_rows(const Paste *paste, int y, const Rows *rows)
+{
+    const SdeArea *area = paste->area;
+
+    sde_area_read_row(area, area->out, y, rows->change, rows->scratch);
+    if (paste->marks->share > 0.0f) {
+        sde_area_read_row(area, area->start, y, rows->start, rows->scratch);
+        sde_area_read_row(area, paste->guide, y, rows->guide, rows->scratch);
+    }
+}
+
 /* Row y of the picture, of what is asked for. */
 static void
-paste_row(const SdeArea *area, const SdeToning *toning, bool graded, SdeRect asked,
-          int y, const float *change, SdeImage *result)
+paste_row(const Paste *paste, const Rows *rows, int y)
 {
-    int left = asked.x - area->rect.x;
-    size_t row = (size_t) (y - area->rect.y) * (size_t) area->rect.width;
-    const float *mask = area->mask + row + (size_t) left;
-    float *to = result->pixels + (size_t) y * result->stride + 3 * (size_t) asked.x;
+    const SdeArea *area = paste->area;
+    SdeRect asked = paste->asked;
+    int left = asked.x - area->rect.x, row = y - area->rect.y;
+    const float *mask = area->mask + (size_t) row * (size_t) area->rect.width;
+    float *to = paste->result->pixels + (size_t) y * paste->result->stride +
+                3 * (size_t) asked.x;
 
-    change += 3 * (size_t) left;
-    for (int x = 0; x < asked.width; x++, change += 3, to += 3) {
-        float weight = sde_mask_paste_weight(mask[x], graded);
+    read_rows(paste, row, rows);
+    for (int x = left; x < left + asked.width; x++, to += 3) {
+        float weight = sde_mask_paste_weight(mask[x], paste->graded);
 
         if (weight > 0.0f) {
-            paste_pixel(toning, mask[x], weight, change, to);
+            paste_pixel(paste->toning, mask[x], weight, rows->change + 3 * (size_t) x,
+                        to);
+            if (paste->marks->share > 0.0f) {
+                draw_marks(paste, rows, x, row, mask[x], to);
+            }
         }
     }
 }
 
 static void
-paste(const SdeArea *area, const SdeToning *toning, bool graded, SdeRect asked,
-      SdeImage *result)
+paste_rows(size_t block, int thread, void *data)
 {
-    g_autofree float *row = g_new(float, 3 * (size_t) area->rect.width);
-    g_autofree float *scratch = g_new(float, 3 * (size_t) area->padded_width);
+    const Paste *paste = data;
+    size_t width = 3 * (size_t) paste->area->rect.width;
+    size_t painted = 3 * (size_t) paste->area->padded_width;
+    int first = paste->asked.y + (int) block * ROWS;
+    int last = MIN(first + ROWS, paste->asked.y + paste->asked.height);
+    g_autofree float *room = g_new(float, 3 * width + painted);
+    Rows rows = {room, room + width, room + 2 * width, room + 3 * width};
 
-    keep_change(area);
-    for (int y = asked.y; y < asked.y + asked.height; y++) {
-        sde_area_read_row(area, area->out, y - area->rect.y, row, scratch);
-        paste_row(area, toning, graded, asked, y, row, result);
+    for (int y = first; y < last; y++) {
+        paste_row(paste, &rows, y);
     }
+}
+
+/* At little strength the walk holds the drawing, too, at full strength only which
+ * colour is where. */
+static int
+choose_cell(double strength)
+{
+    return MAX((int) (MOST_CELL * strength * strength + 0.5), LEAST_CELL);
 }
 
 /* How far to move the picture's tones, to which ones. Where a style has tones the
@@ -104,6 +177,7 @@ choose_tones(SdeWalk *walk, const SdeDenoiser *denoiser, const SdeRestyleParams 
         return 0.0f;
     }
     walk->keep_colors = 1.0;
+    walk->color_cell = choose_cell(params->sampling.strength);
     return known * (float) ((1.0 - params->keep_colors) *
                             MIN(params->sampling.strength / FULL_TONES, 1.0));
 }
@@ -130,6 +204,19 @@ load(const SdeArea *area, const SdeImage *source, const SdeStyleTones *tones,
     return toning;
 }
 
+/* No marks unless the style has a technique and there is something to draw. */
+static SdeMarks
+choose_marks(const SdeTask *task, const SdeClasses *classes,
+             const SdeRestyleParams *params)
+{
+    SdeTechnique technique = sde_tones_technique_of(task->denoiser, classes);
+    double share = params->marks * MIN(params->sampling.strength / FULL_TONES, 1.0);
+
+    return (SdeMarks) {.technique = technique,
+                       .share = technique != SDE_TECHNIQUE_NONE ? (float) share : 0.0f,
+                       .seed = (uint32_t) task->seed};
+}
+
 /* ---- the canvas -------------------------------------------------------------------
  */
 
@@ -137,6 +224,8 @@ load(const SdeArea *area, const SdeImage *source, const SdeStyleTones *tones,
 typedef struct {
     SdeArea whole, painted;
     bool is_part;
+    SdeMarks marks; /* of what is painted */
+    float *guide;   /* of the marks, of the whole */
 } Canvas;
 
 static void
@@ -148,20 +237,39 @@ canvas_init(Canvas *canvas, const SdeTask *task, SdeRect rect, SdeRect asked,
     canvas->painted = canvas->whole;
     if (canvas->is_part) {
         sde_area_init_part(&canvas->painted, &canvas->whole, task->denoiser, asked,
-                           PART_MARGIN);
+                           canvas->marks.share > 0.0f ? MARKS_MARGIN : PART_MARGIN);
     }
 }
 
-/* Bytes beyond those of what is painted. */
+/* What is there beside the planes of what is painted. */
+static void
+canvas_alloc_more(Canvas *canvas, SdeArena *arena)
+{
+    if (canvas->is_part) {
+        sde_area_alloc(&canvas->whole, arena);
+    } else {
+        canvas->whole = canvas->painted;
+    }
+    if (canvas->marks.share <= 0.0f) {
+        return;
+    }
+    sde_marks_alloc(&canvas->marks, canvas->painted.padded_width,
+                    canvas->painted.padded_height, arena);
+    canvas->guide = canvas->marks.guide;
+    if (canvas->is_part) {
+        canvas->guide =
+            sde_arena_alloc(arena, 3 * sde_area_count_pixels(&canvas->whole));
+    }
+}
+
+/* Its bytes. */
 static size_t
 canvas_plan(const Canvas *canvas)
 {
     g_autoptr(SdeArena) dry = sde_arena_new_dry();
-    SdeArea whole = canvas->whole;
+    Canvas planned = *canvas;
 
-    if (canvas->is_part) {
-        sde_area_alloc(&whole, dry);
-    }
+    canvas_alloc_more(&planned, dry);
     return sde_arena_get_peak(dry);
 }
 
@@ -169,16 +277,12 @@ static void
 canvas_alloc(Canvas *canvas, SdeArena *arena)
 {
     sde_area_alloc(&canvas->painted, arena);
-    if (canvas->is_part) {
-        sde_area_alloc(&canvas->whole, arena);
-    } else {
-        canvas->whole = canvas->painted;
-    }
+    canvas_alloc_more(canvas, arena);
 }
 
 /* What the walk begins with; how its tones were moved. */
 static SdeToning
-canvas_load(const Canvas *canvas, const SdeImage *source, const SdeMask *mask,
+canvas_load(Canvas *canvas, const SdeImage *source, const SdeMask *mask,
             const SdeStyleTones *tones, float share, double keep_structure)
 {
     const SdeArea *whole = &canvas->whole;
@@ -194,6 +298,28 @@ canvas_load(const Canvas *canvas, const SdeImage *source, const SdeMask *mask,
         sde_area_load_part(&canvas->painted, whole);
     }
     return toning;
+}
+
+/* Draws the marks, and puts what was painted into the whole. */
+static void
+canvas_finish(const Canvas *canvas, SdePool *pool)
+{
+    const SdeArea *painted = &canvas->painted, *whole = &canvas->whole;
+
+    if (canvas->marks.share > 0.0f) {
+        int left = canvas->is_part ? painted->rect.x - whole->rect.x : 0;
+        int top = canvas->is_part ? painted->rect.y - whole->rect.y : 0;
+
+        sde_marks_paint(&canvas->marks, pool, left, top, painted->out);
+    }
+    if (canvas->is_part) {
+        memcpy(whole->out, whole->start,
+               3 * sde_area_count_pixels(whole) * sizeof(float));
+        sde_area_return_part(painted, whole, painted->out, whole->out);
+        if (canvas->marks.share > 0.0f) {
+            sde_area_return_part(painted, whole, canvas->marks.guide, canvas->guide);
+        }
+    }
 }
 
 /* ---- the run ----------------------------------------------------------------------
@@ -221,6 +347,23 @@ paint(const SdeWalk *walk, SdeTask *task, SdeTiles *tiles, int n_passes,
     }
     task->seed = seed;
     return ok;
+}
+
+static void
+paste(const Canvas *canvas, const SdeTask *task, const SdeToning *toning, SdeRect asked,
+      SdeImage *result)
+{
+    Paste job = {.area = &canvas->whole,
+                 .toning = toning,
+                 .marks = &canvas->marks,
+                 .guide = canvas->guide,
+                 .graded = task->denoiser->level_map,
+                 .asked = asked,
+                 .result = result};
+
+    keep_change(&canvas->whole);
+    sde_parallel_for(task->pool, (size_t) sde_divide_up(asked.height, ROWS), NULL,
+                     paste_rows, &job);
 }
 
 bool
@@ -252,6 +395,7 @@ sde_restyle_run(SdeTask *task, const SdeImage *source, const SdeMask *mask,
         return true;
     }
     share = choose_tones(&walk, task->denoiser, params, &tones);
+    canvas.marks = choose_marks(task, &walk.classes, params);
     canvas_init(&canvas, task, rect, asked, params->sampling.max_side);
     more = canvas_plan(&canvas);
     tiles = sde_walk_fit(&walk, task, more, &bytes, error);
@@ -266,10 +410,8 @@ sde_restyle_run(SdeTask *task, const SdeImage *source, const SdeMask *mask,
     if (params->n_passes > 1) { /* start is what the last pass began with */
         toning = load(&canvas.whole, source, &tones, share);
     }
-    if (canvas.is_part) {
-        sde_area_return_part(&canvas.painted, &canvas.whole);
-    }
+    canvas_finish(&canvas, task->pool);
     sde_blend_copy(task->pool, source, result);
-    paste(&canvas.whole, &toning, task->denoiser->level_map, asked, result);
+    paste(&canvas, task, &toning, asked, result);
     return true;
 }

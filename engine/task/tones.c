@@ -59,6 +59,15 @@ sde_tones_of(const SdeDenoiser *denoiser, const SdeClasses *classes, float *shar
     return mean;
 }
 
+SdeTechnique
+sde_tones_technique_of(const SdeDenoiser *denoiser, const SdeClasses *classes)
+{
+    int label = classes->mix > 0.5f ? classes->second : classes->label;
+
+    return denoiser->tones != NULL && label >= 0 ? denoiser->tones[label].technique
+                                                 : SDE_TECHNIQUE_NONE;
+}
+
 /* ---- the photo's ------------------------------------------------------------------
  */
 

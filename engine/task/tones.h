@@ -12,6 +12,10 @@ SdeStyleTones sde_tones_of(const SdeDenoiser *denoiser, const SdeClasses *classe
 
 #define SDE_TONES_BINS 64
 
+/* By which marks the style that has the larger share is made. */
+SdeTechnique sde_tones_technique_of(const SdeDenoiser *denoiser,
+                                    const SdeClasses *classes);
+
 /* How to move a photo's tones to those of a style. */
 typedef struct {
     float share;                     /* of the way, 0..1 */

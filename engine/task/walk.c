@@ -31,7 +31,6 @@
  * evaluated again and again when only the deep ones are left. */
 #define SHALLOW_DEPTH 40
 #define SHALLOW_SIDE  256
-#define COLOR_CELL    16 /* pixels: size of what keep_colors calls coarse */
 /* Of the steps, from the first on: where guidance decides what becomes of the picture.
  * Later it would only sharpen grain into specks (guidance in a limited interval,
  * Kynkäänniemi et al. 2024), for twice the work. */
@@ -77,13 +76,14 @@ run_alloc(Run *run, SdeArena *arena)
 {
     const SdeArea *area = run->walk->area;
     size_t n = sde_area_count_pixels(area);
+    int cell = run->walk->color_cell > 0 ? run->walk->color_cell : SDE_WALK_COLOR_CELL;
     size_t coarse;
 
     run->width = area->padded_width;
     run->height = area->padded_height;
     run->n_pixels = n;
-    run->color_width = sde_divide_up(run->width, COLOR_CELL);
-    run->color_height = sde_divide_up(run->height, COLOR_CELL);
+    run->color_width = sde_divide_up(run->width, cell);
+    run->color_height = sde_divide_up(run->height, cell);
     coarse = 3 * (size_t) run->color_width * (size_t) run->color_height;
     run->d = sde_arena_alloc(arena, 3 * n);
     run->noise = sde_arena_alloc(arena, 3 * n);

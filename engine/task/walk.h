@@ -5,6 +5,8 @@
 #include "task/area.h"
 #include "task/tiles.h"
 
+#define SDE_WALK_COLOR_CELL 16
+
 typedef struct {
     const SdeArea *area; /* `start` is noised where `levels` is above 0; to `out` */
     const SdeSampling *sampling;
@@ -19,6 +21,7 @@ typedef struct {
     SdeClasses classes;
     double guidance;    /* in the first half of the steps; 1: none */
     double keep_colors; /* 0..1: hold the coarse colours of start, or the mean's */
+    int color_cell;     /* pixels, of what is coarse; 0: SDE_WALK_COLOR_CELL */
 } SdeWalk;
 
 /* Network passes that this walk makes. */

@@ -14,7 +14,7 @@ typedef struct {
     char *model, *mask, *style, *second_style, *sigma, *sampler, *fill, *size, *seed,
         *precision, *quality;
     double strength, luminance, color, keep_grain, grain, eta, guidance, keep_colors,
-        keep_structure, mix;
+        keep_structure, marks, mix;
     int steps, threads, memory, tile, overlap, max_side, context, grow, feather,
         resample, passes, views;
     int reps;
@@ -212,6 +212,10 @@ add_restyle_options(GOptionContext *context, Raw *raw)
          "X"},
         {"keep-structure", 0, 0, G_OPTION_ARG_DOUBLE, &raw->keep_structure,
          "Repaint edges less than the rest, 0 to 1 (default: 0)", "X"},
+        {"marks", 0, 0, G_OPTION_ARG_DOUBLE, &raw->marks,
+         "Draw the strokes, lines or pigment of the style, 0 to 1 (default: 1; 0: what "
+         "the network paints)",
+         "X"},
         {"passes", 0, 0, G_OPTION_ARG_INT, &raw->passes,
          "Paint N times, each time over the last result (default: 1)", "N"},
         {"invert", 0, 0, G_OPTION_ARG_NONE, &raw->invert,
@@ -510,6 +514,7 @@ read_tasks(const Raw *raw, SdeOptions *options, GError **error)
     }
     options->restyle.keep_colors = raw->keep_colors;
     options->restyle.keep_structure = raw->keep_structure;
+    options->restyle.marks = raw->marks;
     options->restyle.n_passes = raw->passes;
     options->restyle.invert = raw->invert;
     options->restyle.mix = options->second_style != NULL ? raw->mix : 0.0;
@@ -601,6 +606,7 @@ parse_command(SdeCommand command, int argc, char **argv, GError **error)
                        .guidance = NOT_GIVEN,
                        .steps = NOT_GIVEN,
                        .max_side = NOT_GIVEN,
+                       .marks = 1.0,
                        .mix = 0.5,
                        .passes = 1,
                        .views = 1,

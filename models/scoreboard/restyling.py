@@ -13,9 +13,9 @@ import numpy as np
 from PIL import Image
 
 from . import metrics, report
-from .judge import CLASSES, look
+from .judge import CLASSES, SHORT, look
 from .method import say
-from .pictures import framed, to_bytes
+from .pictures import framed, shrunk, to_bytes
 
 STRENGTHS = (0.3, 0.5, 0.7)
 EVERY = "every style"
@@ -31,7 +31,10 @@ class Result:
 
 
 def rate(picture, photo, label, judge, seed):
-    looks = look(Image.fromarray(to_bytes(picture)), np.random.default_rng(seed))
+    """The judge sees the picture as small as the works that it learnt, whose lines are
+    finer than their pixels."""
+    small = shrunk(Image.fromarray(to_bytes(picture)), SHORT)
+    looks = look(small, np.random.default_rng(seed))
     return Result(
         place=judge.places(looks)[label],
         tones=metrics.tones_kept(picture, photo),

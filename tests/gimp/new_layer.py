@@ -268,6 +268,9 @@ def every_restyle_argument_reaches_the_engine():
         result, _ = run("restyle", image, [layer], steps=2, seed=4, style="photo", **values)
         seen.append(raw(result))
         assert seen[-1] not in seen[:-1], values
+    etched = [raw(run("restyle", image, [layer], steps=2, seed=4, style="etching", marks=m)[0])
+              for m in (0.0, 0.5, 1.0)]
+    assert len(set(etched)) == 3
 
 
 @case

@@ -102,7 +102,7 @@
                      #:run-mode RUN-NONINTERACTIVE #:image image
                      #:drawables (vector (source-of image))
                      #:steps 2 #:seed 7 #:style "photo" #:second-style "etching"
-                     #:mix 0.3 #:detail 32 #:keep-colors 0.5 #:keep-structure 0.5
+                     #:mix 0.3 #:detail 32 #:keep-colors 0.5 #:keep-structure 0.5 #:marks 0.5
                      #:passes 2 #:invert TRUE)))
       (string=? (name-of (car result)) "Restyle photo (seed 7, 2 steps)"))))
 

@@ -119,15 +119,26 @@ INDEX = {
         "default_class": 0,
     },
 }
+# Grey ones, from black to white.
+TONES = {
+    "etching": {
+        "luma": [i / 16 for i in range(17)],
+        "chroma_mean": [0, 0, 0],
+        "chroma_deviation": 0,
+        "technique": "etching",
+    },
+}
 
 
 def write(folder):
     folder = pathlib.Path(folder)
     (folder / "unet").mkdir(parents=True)
     (folder / "scheduler").mkdir()
+    (folder / "styles").mkdir()
     (folder / "model_index.json").write_text(json.dumps(INDEX, indent=2))
     (folder / "unet/config.json").write_text(json.dumps(UNET, indent=2))
     (folder / "scheduler/scheduler_config.json").write_text(json.dumps(SCHEDULER, indent=2))
+    (folder / "styles/tones.json").write_text(json.dumps(TONES))
     write_safetensors(folder / "unet/diffusion_pytorch_model.safetensors")
 
 

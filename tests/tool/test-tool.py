@@ -175,6 +175,17 @@ def test_every_way_to_restyle_makes_a_difference():
     os.unlink(path("out.png"))
 
 
+def test_marks_are_ink_on_paper():
+    def picture(*options):
+        sdedit("restyle", path("u16-3.png"), path("out.png"), "--model", DEFAULT_MODEL,
+               "--steps", "1", "--style", "ink_drawing", *options)
+        return read_png(path("out.png"))
+
+    drawn, painted = picture(), picture("--marks", "0")
+    os.unlink(path("out.png"))
+    assert drawn != painted
+
+
 def column_steps(width, height, pixels):
     """How far each column is from the one before, over all rows and channels."""
     return [sum(abs(pixels[3 * (y * width + x) + c] - pixels[3 * (y * width + x - 1) + c])
@@ -191,7 +202,8 @@ def test_tiles_leave_no_edges():
 
     def paint(seed, tile):
         sdedit("restyle", path("wide.png"), path("out.png"), "--style", "oil_painting",
-               "--steps", "3", "--tile", tile, "--seed", seed, "--model", DEFAULT_MODEL)
+               "--strength", "0.8", "--steps", "3", "--tile", tile, "--seed", seed,
+               "--model", DEFAULT_MODEL)
         return read_png(path("out.png"))[3]
 
     def strongest_edge(pixels):

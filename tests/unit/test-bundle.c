@@ -433,6 +433,7 @@ test_tones_of_styles_are_optional_but_must_be_sound(void)
     g_assert_cmpfloat(with->tones[1].luma[8], ==, 0.5f);
     g_assert_cmpfloat(with->tones[1].chroma_mean[2], ==, -0.2f);
     g_assert_cmpfloat(with->tones[1].chroma_deviation, ==, 0.1f);
+    g_assert_cmpint(with->tones[1].technique, ==, SDE_TECHNIQUE_NONE);
     assert_tones_refused(folder, "[]", "tones.json");
     assert_tones_refused(folder, "{\"no_class\":{}}", "0 of 1 styles");
     assert_tones_refused(folder, "{\"ink\":{}}", "'ink': 'luma': expected 17");
@@ -442,9 +443,30 @@ test_tones_of_styles_are_optional_but_must_be_sound(void)
     assert_tones_refused(
         folder, TONES("0,0,0,0,0,0,0,0,1,0.5,1,1,1,1,1,1,1", "0,0,0", DEVIATION),
         "number 9");
+    assert_tones_refused(
+        folder, TONES(SEVENTEEN, "0,0,0", DEVIATION ",\"technique\":1"), "'technique'");
+    assert_tones_refused(
+        folder, TONES(SEVENTEEN, "0,0,0", DEVIATION ",\"technique\":\"chalk\""),
+        "expected one of none, oil, dabs");
     temp_text_write(folder, "model_index.json",
                     "{\"sdedit\":{\"patch_size\":2,\"level_map\":true}}");
     assert_tones_refused(folder, "{}", "'class_names'");
+}
+
+static void
+test_styles_name_their_technique(void)
+{
+    g_autoptr(TempFolder) folder = temp_folder_new();
+    g_autoptr(GError) error = NULL;
+    g_autoptr(SdeBundle) bundle = NULL;
+
+    write_ours(folder);
+    temp_text_write(
+        folder, "styles/tones.json",
+        TONES(SEVENTEEN, "0,0,0", DEVIATION ",\"technique\":\"woodblock\""));
+    bundle = sde_bundle_load(folder, &error);
+    g_assert_no_error(error);
+    g_assert_cmpint(bundle->tones[1].technique, ==, SDE_TECHNIQUE_WOODBLOCK);
 }
 
 int
@@ -472,6 +494,7 @@ main(int argc, char **argv)
     ADD("sdedit-object", test_wrong_values_in_the_sdedit_object_are_refused);
     ADD("class-names-need-classes", test_class_names_need_a_network_with_classes);
     ADD("noise-network", test_a_noise_network_is_optional_but_must_be_sound);
+    ADD("technique", test_styles_name_their_technique);
     ADD("tones", test_tones_of_styles_are_optional_but_must_be_sound);
 #undef ADD
     return g_test_run();

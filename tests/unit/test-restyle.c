@@ -183,6 +183,84 @@ test_a_style_with_tones_has_them(Fixture *fixture, const void *level_map)
     assert_near(kept, 0.0, 0.02);
 }
 
+/* Tones that are the picture's own, nearly, and a technique. */
+static void
+set_technique(Fixture *fixture, SdeStyleTones *tones, SdeTechnique technique)
+{
+    *tones = (SdeStyleTones) {
+        .known = true, .chroma_deviation = 0.1f, .technique = technique};
+    for (int i = 0; i < SDE_N_TONES; i++) {
+        tones->luma[i] = ((float) i + 0.5f) / SDE_N_TONES;
+    }
+    fixture->fake.base.tones = tones;
+    fixture->params.style = 0;
+}
+
+/* Ink on paper, as far as there are marks, and nothing of it without them. */
+static void
+test_marks_are_drawn(Fixture *fixture, const void *level_map)
+{
+    SdeStyleTones tones;
+    int n_ink[3] = {0};
+
+    set_technique(fixture, &tones, SDE_TECHNIQUE_ENGRAVING);
+    for (int k = 0; k < 3; k++) {
+        fixture->params.marks = 0.5 * k;
+        run_well(fixture, NULL);
+        for (int i = 0; i < 70 * 90; i++) {
+            const float *pixel = test_pixel(&fixture->result, i % 90, i / 90);
+
+            n_ink[k] += fabsf(pixel[0] - 0.09f) + fabsf(pixel[2] - 0.09f) < 0.01f;
+        }
+    }
+    g_assert_cmpint(n_ink[0], <, 20);
+    g_assert_cmpint(n_ink[2], >, 500);
+    g_assert_cmpint(n_ink[1], <, n_ink[2] / 2);
+}
+
+/* The mask, parts and threads hold with marks, too, at a smaller size as well. */
+static void
+test_marks_stay_where_they_belong(Fixture *fixture, const void *level_map)
+{
+    SdeMask mask = test_mask_new(400, 300, (SdeRect) {60, 50, 200, 150});
+    const SdeRect part = {100, 80, 60, 40};
+    g_autoptr(SdePool) pool = sde_pool_new(3);
+    SdeStyleTones tones;
+
+    set_picture(fixture, 400, 300);
+    for (int k = SDE_TECHNIQUE_OIL; k < SDE_N_TECHNIQUES; k++) {
+        SdeImage whole;
+
+        set_technique(fixture, &tones, (SdeTechnique) k);
+        fixture->params.sampling.max_side = k % 2 ? 0 : 100;
+        fixture->task.part = NULL;
+        fixture->task.pool = NULL;
+        run_well(fixture, &mask);
+        whole = fixture->result;
+        fixture->result = test_picture_like(&fixture->source, -7.0f);
+        for (int i = 0; i < 400 * 300; i++) {
+            int x = i % 400, y = i / 400;
+
+            if (mask.levels[i] <= 0.0f) {
+                g_assert_true(test_same_pixel(&fixture->source, &whole, x, y));
+            }
+        }
+        fixture->task.pool = pool;
+        run_well(fixture, &mask);
+        assert_same_picture(&whole, &fixture->result);
+        fixture->task.part = &part;
+        run_well(fixture, &mask);
+        for (int y = 80; y < 120; y++) {
+            for (int x = 100; x < 160; x++) {
+                assert_near((double) test_pixel(&fixture->result, x, y)[1],
+                            (double) test_pixel(&whole, x, y)[1], 0.02);
+            }
+        }
+        g_free(whole.pixels);
+    }
+    g_free((float *) mask.levels);
+}
+
 /* A bright half beside a dark one; what changes at the rim, and what farther away. */
 static void
 test_kept_structure_keeps_edges(Fixture *fixture, const void *level_map)
@@ -463,6 +541,8 @@ main(int argc, char **argv)
     ADD("constant/ordinary", NULL, test_the_picture_becomes_what_the_denoiser_says);
     ADD("keep-colors", yes, test_kept_color_keeps_the_means);
     ADD("tones", yes, test_a_style_with_tones_has_them);
+    ADD("marks", yes, test_marks_are_drawn);
+    ADD("marks/place", yes, test_marks_stay_where_they_belong);
     ADD("keep-structure", yes, test_kept_structure_keeps_edges);
     ADD("passes", yes, test_passes_go_on_from_the_last_result);
     ADD("inversion/level-map", yes, test_inversion_leads_back);

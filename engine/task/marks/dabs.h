@@ -1,0 +1,24 @@
+/* Paints a picture again in short straight strokes along its flow, coarse ones first
+ * and finer ones where it has detail (Litwinowicz 1997; Hertzmann 1998).
+ * SPDX-License-Identifier: GPL-3.0-or-later */
+#pragma once
+
+#include "task/marks/flow.h"
+
+typedef struct {
+    float length, width, spacing; /* pixels */
+    float least_energy;           /* of the flow: elsewhere there are none */
+} SdeDabLayer;
+
+typedef struct {
+    SdeDabLayer layers[3];
+    float chroma; /* times the picture's */
+    /* How far strokes differ: in each colour, in brightness (of 2), in radians. */
+    float tint, light, turn;
+    float bristles; /* how far brightness changes across a stroke */
+} SdeDabs;
+
+/* rgb and out: width × height × 3, -1..1. x, y: where in its field of strokes the
+ * picture begins. out is painted over: it has the ground. */
+void sde_dabs_paint(const SdeDabs *dabs, const SdeFlow *flow, SdePool *pool, int x,
+                    int y, uint32_t seed, const float *rgb, float *out);

@@ -1,0 +1,13 @@
+/* Smooth random values, as a function of the place alone: the same whatever tile or
+ * thread asks. SPDX-License-Identifier: GPL-3.0-or-later */
+#pragma once
+
+#include <stdint.h>
+
+/* 0..1, of a cell. */
+float sde_texture_cell(uint32_t seed, int x, int y);
+/* -1..1, alike within patches of about side 1 (cells around jittered points: Worley
+ * 1996). */
+float sde_texture_patch(uint32_t seed, float x, float y);
+/* -1..1, smooth over cells of side 1 (value noise). */
+float sde_texture_at(uint32_t seed, float x, float y);
