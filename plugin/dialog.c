@@ -262,6 +262,7 @@ sde_dialog_run(const SdeProcedure *description, GimpProcedure *procedure,
     preview = add_preview(dialog, description, source, config);
     offer_lists(dialog, procedure, config);
     ok = gimp_procedure_dialog_run(dialog);
+    gtk_widget_hide(GTK_WIDGET(dialog));
     if (ok) {
         sde_preview_take_result(preview, job, pixels);
     }

@@ -30,6 +30,7 @@ struct _SdePreview {
     guint timer;      /* tells how far it is */
     bool is_stale;    /* asked again meanwhile */
     bool is_complete; /* the pixels hold all of the result, whatever is shown */
+    bool is_awaited;  /* by whoever wants all of the result */
     GCancellable *closing, *changed; /* end all of it; the last part alone */
     int percent;                     /* atomic */
 
@@ -159,7 +160,9 @@ tell_progress(void *data)
     int percent = g_atomic_int_get(&preview->percent);
     g_autofree char *text = NULL;
 
-    if (percent > 0) {
+    if (preview->is_awaited) {
+        gimp_progress_update(percent / 100.0);
+    } else if (percent > 0) {
         text = g_strdup_printf(_("Computing the preview… %d %%"), percent);
         gtk_label_set_text(preview->label, text);
     }
@@ -186,7 +189,7 @@ join(SdePreview *preview)
     g_source_remove(preview->timer);
 }
 
-/* Is all that may change in the part that was computed? */
+/* Is all that may change in the part that was, or is being, computed? */
 static bool
 is_all_computed(const SdePreview *preview)
 {
@@ -382,9 +385,27 @@ sde_preview_new(const SdeProcedure *description, const SdeSource *source,
     return preview;
 }
 
+/* Lets the thread end its work, if that is all of the result. */
+static void
+await_result(SdePreview *preview)
+{
+    bool worth_it = preview->thread != NULL && !preview->is_complete &&
+                    !preview->is_stale && preview->waiting == 0 &&
+                    is_all_computed(preview);
+
+    if (worth_it) {
+        preview->is_awaited = true;
+        gimp_progress_init(_(preview->description->progress_title));
+    }
+    while (worth_it && preview->thread != NULL) {
+        g_main_context_iteration(NULL, TRUE);
+    }
+}
+
 void
 sde_preview_take_result(SdePreview *preview, SdeJob *job, SdePixels *pixels)
 {
+    await_result(preview);
     if (!preview->is_complete) {
         return;
     }

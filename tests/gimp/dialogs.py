@@ -91,4 +91,13 @@ def restyle_previews_what_it_makes():
     check_preview("restyle")
 
 
+@case
+def a_result_does_not_depend_on_when_one_agrees():
+    image, layer = new_selected_image()
+    for delay in (0, 0.1, 0.2, 0.3, 0.5):
+        asked, seed = ask("restyle", image, layer, "Return", delay)
+        plain, _ = run("restyle", image, [layer], seed=seed)
+        assert changed_pixels(asked, plain) == [], delay
+
+
 done()
