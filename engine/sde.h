@@ -244,7 +244,8 @@ typedef struct {
     double keep_structure; /* 0..1: noise the source's edges less */
     double marks;          /* 0..1: draw over what the network painted with the strokes,
                             * lines or pigment of the style's technique, if the model
-                            * names one (styles/tones.json) */
+                            * names one (styles/tones.json); of two styles the one that
+                            * has the larger share is drawn */
     int n_passes;          /* 1..16: paint so many times, each on the last result */
     bool invert;           /* start from the noise that DDIM inversion finds, not from
                             * fresh noise; keeps the layout, costs n_steps - 1

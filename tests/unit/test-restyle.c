@@ -486,6 +486,16 @@ test_a_part_outside_the_mask_is_a_copy(Fixture *fixture, const void *level_map)
 }
 
 static void
+assert_last_column_is_sound(const Fixture *fixture)
+{
+    for (int y = 0; y < fixture->result.height; y++) {
+        float value = test_pixel(&fixture->result, fixture->result.width - 1, y)[0];
+
+        g_assert_true(value > -0.5f && value < 1.5f);
+    }
+}
+
+static void
 test_any_size_works(Fixture *fixture, const void *level_map)
 {
     const int sizes[][2] = {{1, 1}, {7, 3}, {2, 200}, {65, 64}, {129, 31}};
@@ -495,10 +505,24 @@ test_any_size_works(Fixture *fixture, const void *level_map)
         fixture->params.keep_colors = i % 2 ? 0.7 : 0.0;
         fixture->params.sampling.max_side = i == 4 ? 50 : 0;
         run_well(fixture, NULL);
-        for (int y = 0; y < sizes[i][1]; y++) {
-            float value = test_pixel(&fixture->result, sizes[i][0] - 1, y)[0];
+        assert_last_column_is_sound(fixture);
+    }
+}
 
-            g_assert_true(value > -0.5f && value < 1.5f);
+static void
+test_marks_take_any_size(Fixture *fixture, const void *level_map)
+{
+    const int sizes[][2] = {{1, 1}, {7, 3}, {2, 200}, {129, 31}};
+
+    for (int k = SDE_TECHNIQUE_OIL; k < SDE_N_TECHNIQUES; k++) {
+        for (size_t i = 0; i < G_N_ELEMENTS(sizes); i++) {
+            SdeStyleTones tones;
+
+            set_picture(fixture, sizes[i][0], sizes[i][1]);
+            set_technique(fixture, &tones, (SdeTechnique) k);
+            fixture->params.sampling.max_side = i == 3 ? 50 : 0;
+            run_well(fixture, NULL);
+            assert_last_column_is_sound(fixture);
         }
     }
 }
@@ -558,6 +582,7 @@ main(int argc, char **argv)
     ADD("part/unmasked", yes, test_a_part_outside_the_mask_is_a_copy);
     ADD("sizes/level-map", yes, test_any_size_works);
     ADD("sizes/ordinary", NULL, test_any_size_works);
+    ADD("sizes/marks", yes, test_marks_take_any_size);
     ADD("failures", yes, test_failures_leave_the_result_untouched);
     return g_test_run();
 }

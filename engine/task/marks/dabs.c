@@ -201,7 +201,9 @@ sde_dabs_paint(const SdeDabs *dabs, const SdeFlow *flow, SdePool *pool, int x, i
     for (size_t i = 0; i < G_N_ELEMENTS(dabs->layers); i++) {
         job.layer = &dabs->layers[i];
         job.seed = seed + 16 * (uint32_t) i;
-        sde_parallel_for(pool, (size_t) sde_divide_up(flow->height, STRIP), NULL,
-                         paint_strip, &job);
+        if (job.layer->spacing > 0.0f) {
+            sde_parallel_for(pool, (size_t) sde_divide_up(flow->height, STRIP), NULL,
+                             paint_strip, &job);
+        }
     }
 }

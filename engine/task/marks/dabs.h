@@ -6,7 +6,7 @@
 #include "task/marks/flow.h"
 
 typedef struct {
-    float length, width, spacing; /* pixels */
+    float length, width, spacing; /* pixels; spacing 0: no such layer */
     float least_energy;           /* of the flow: elsewhere there are none */
 } SdeDabLayer;
 
