@@ -19,7 +19,7 @@ from .pictures import framed, shrunk, to_bytes
 
 STRENGTHS = (0.3, 0.5, 0.7)
 EVERY = "every style"
-RESTYLED = 320  # pixels of a photo for the sheet that is published
+RESTYLED = 480  # pixels of a photo for the sheet that is published
 SHOWN = 2  # of so many pixels the sheet shows one
 
 
