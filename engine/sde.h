@@ -38,8 +38,9 @@ typedef enum {
     SDE_CAP_LEVEL_MAP = 1 << 5, /* takes a noise level per pixel */
 } SdeCaps;
 
-/* Of a network's convolutions and attention. Where the CPU has no bfloat16 instructions
- * all three are float32. tests/bench/HISTORY.md says how far apart results are. */
+/* Of a network's convolutions and attention. Where the CPU has no bfloat16
+ * instructions, or slow ones (Intel's), all three are float32. tests/bench/HISTORY.md
+ * says how far apart results are. */
 typedef enum {
     SDE_PRECISION_FLOAT, /* float32: 1e-5 of the largest value */
     SDE_PRECISION_MIXED, /* bfloat16 but for convolutions by Winograd's method */

@@ -15,8 +15,9 @@ SdePreview *sde_preview_new(const SdeProcedure *description, const SdeSource *so
                             GimpProcedureConfig *config, SdeView *view,
                             GtkLabel *label);
 /* The whole result with the pixels it was made from, where the preview needed all of it
- * and no argument has changed since; else nothing. If it is still being made, this waits
- * and shows GIMP's progress. The preview is only good for sde_preview_free() then. */
+ * and no argument has changed since; else nothing. If it is still being made, this
+ * waits and shows GIMP's progress. The preview is only good for sde_preview_free()
+ * then. */
 void sde_preview_take_result(SdePreview *preview, SdeJob *job, SdePixels *pixels);
 /* Waits for what is being computed, which stops at once. */
 void sde_preview_free(SdePreview *preview);

@@ -13,6 +13,7 @@
 typedef struct {
     const SdeKernels *table;
     bool runs_here;
+    bool is_slow; /* slower than the next: only where it is asked for */
 } Level;
 
 #define N_LEVELS 4 /* at most */
@@ -31,16 +32,20 @@ list_levels(Level levels[N_LEVELS])
         __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") &&
         __builtin_cpu_supports("fma");
 
-    levels[n++] = (Level) {&sde_kernels_avx512_bf16,
-                           avx512 && __builtin_cpu_supports("avx512bf16")};
-    levels[n++] = (Level) {&sde_kernels_avx512, avx512};
-    levels[n++] = (Level) {&sde_kernels_avx2, __builtin_cpu_supports("avx2") &&
-                                                  __builtin_cpu_supports("fma")};
+    /* AMD's multiply twice as much at once over bfloat16; Intel's take three times as
+     * long for that (tests/bench/HISTORY.md), so there float is faster. */
+    levels[n++] = (Level) {.table = &sde_kernels_avx512_bf16,
+                           .runs_here = avx512 && __builtin_cpu_supports("avx512bf16"),
+                           .is_slow = !__builtin_cpu_is("amd")};
+    levels[n++] = (Level) {.table = &sde_kernels_avx512, .runs_here = avx512};
+    levels[n++] = (Level) {.table = &sde_kernels_avx2,
+                           .runs_here = __builtin_cpu_supports("avx2") &&
+                                        __builtin_cpu_supports("fma")};
 #endif
 #if defined(SDE_HAS_NEON_VARIANT)
-    levels[n++] = (Level) {&sde_kernels_neon, true};
+    levels[n++] = (Level) {.table = &sde_kernels_neon, .runs_here = true};
 #else
-    levels[n++] = (Level) {&sde_kernels_baseline, true};
+    levels[n++] = (Level) {.table = &sde_kernels_baseline, .runs_here = true};
 #endif
     return n;
 }
@@ -53,7 +58,8 @@ sde_kernels_find(const char *name)
 
     for (int i = 0; i < n; i++) {
         if (levels[i].runs_here &&
-            (name == NULL || g_str_equal(levels[i].table->name, name))) {
+            (name == NULL ? !levels[i].is_slow
+                          : g_str_equal(levels[i].table->name, name))) {
             return levels[i].table;
         }
     }

@@ -160,9 +160,8 @@ typedef struct {
     void (*add_products)(const float *rows, const float *weights, int n, float *sums);
 } SdeKernels;
 
-/* The table for this CPU. SDE_KERNELS=baseline|avx2|avx512|avx512_bf16|neon
- * overrides it, for
- * tests. */
+/* The fastest table for this CPU. SDE_KERNELS=baseline|avx2|avx512|avx512_bf16|neon
+ * overrides it, for tests. */
 const SdeKernels *sde_kernels_get(void);
-/* By name; NULL when this CPU or this build has not got it. */
+/* By name, NULL: the fastest; NULL when this CPU or this build has not got it. */
 const SdeKernels *sde_kernels_find(const char *name);

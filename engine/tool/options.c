@@ -82,9 +82,9 @@ find_command(const char *name, SdeCommand *command, GError **error)
     return false;
 }
 
-#define PRECISION_HELP                                                               \
-    "float, mixed or bf16: how exactly the network counts, where the processor has " \
-    "bfloat16 (default: bf16 for denoise, else mixed)"
+#define PRECISION_HELP                                                              \
+    "float, mixed or bf16: how exactly the network counts, where the processor is " \
+    "faster over bfloat16 (default: bf16 for denoise, else mixed)"
 
 /* ---- tables -----------------------------------------------------------------------
  */
