@@ -84,7 +84,8 @@ collect_styles(SdeModel *model)
         model->style_names[i] = bundle->class_names != NULL
                                     ? g_strdup(bundle->class_names[label])
                                     : g_strdup_printf("%d", label);
-        if (label == bundle->default_class) {
+        if (label == (bundle->restyle_class >= 0 ? bundle->restyle_class
+                                                 : bundle->default_class)) {
             model->default_style = i;
         }
     }
@@ -664,7 +665,8 @@ sde_restyle(SdeModel *model, const SdeImage *source, const SdeMask *mask,
         return false;
     }
     labelled = *params;
-    labelled.style = style_to_class(model, params->style);
+    labelled.style = style_to_class(model, params->style >= 0 ? params->style
+                                                              : model->default_style);
     labelled.second_style = style_to_class(model, params->second_style);
     return finish(&session, sde_restyle_run(&session.task, source, mask, &labelled,
                                             result, &session.span, error));

@@ -72,7 +72,7 @@ typedef struct {
     int patch_size;    /* pixel-unshuffle factor in front of the network; 1: none */
     int size_multiple; /* tiles are multiples of this many pixels of the picture */
     int n_styles;      /* class labels without the "none" class; 0: none */
-    int default_style; /* -1: none */
+    int default_style; /* of restyling; -1: none */
     /* n_steps and guidance that suit this kind of model */
     int restyle_steps;
     double restyle_guidance;

@@ -205,8 +205,9 @@ static bool
 check_known_keys(JsonObject *object, GError **error)
 {
     static const char *const known[] = {
-        "patch_size",    "level_map",  "posterior_input", "class_names",
-        "default_class", "none_class", "filling_gain",    NULL};
+        "patch_size",    "level_map",     "posterior_input",
+        "class_names",   "default_class", "none_class",
+        "restyle_class", "filling_gain",  NULL};
     g_autoptr(GList) keys = json_object_get_members(object);
 
     for (GList *l = keys; l != NULL; l = l->next) {
@@ -303,6 +304,8 @@ read_sdedit(JsonObject *object, SdeBundle *bundle, GError **error)
                             error) &&
            sde_json_get_int(object, "default_class", 0, G_MAXINT,
                             &bundle->default_class, error) &&
+           sde_json_get_int(object, "restyle_class", 0, G_MAXINT,
+                            &bundle->restyle_class, error) &&
            read_filling_gain(object, bundle, error) &&
            read_class_names(object, bundle, error);
 }
@@ -371,6 +374,25 @@ check_input(const SdeBundle *bundle, GError **error)
     return true;
 }
 
+/* `label` is one of the network's classes and not the one that means "no class"; -1:
+ * not given. */
+static bool
+check_class(const char *key, int label, int n_classes, int none_class, GError **error)
+{
+    if (label >= n_classes) {
+        g_set_error(error, SDE_ERROR, SDE_ERROR_FORMAT,
+                    "'%s' %d is not one of the network's %d classes", key, label,
+                    n_classes);
+        return false;
+    }
+    if (label >= 0 && label == none_class) {
+        g_set_error(error, SDE_ERROR, SDE_ERROR_FORMAT, "'%s' %d is also 'none_class'",
+                    key, label);
+        return false;
+    }
+    return true;
+}
+
 static bool
 check_classes(const SdeBundle *bundle, GError **error)
 {
@@ -385,20 +407,11 @@ check_classes(const SdeBundle *bundle, GError **error)
                     n_classes);
         return false;
     }
-    if (bundle->none_class >= n_classes || bundle->default_class >= n_classes) {
-        g_set_error(
-            error, SDE_ERROR, SDE_ERROR_FORMAT,
-            "'none_class' %d or 'default_class' %d is not one of the network's %d "
-            "classes",
-            bundle->none_class, bundle->default_class, n_classes);
-        return false;
-    }
-    if (bundle->default_class >= 0 && bundle->default_class == bundle->none_class) {
-        g_set_error(error, SDE_ERROR, SDE_ERROR_FORMAT,
-                    "'default_class' %d is also 'none_class'", bundle->default_class);
-        return false;
-    }
-    return true;
+    return check_class("none_class", bundle->none_class, n_classes, -1, error) &&
+           check_class("default_class", bundle->default_class, n_classes,
+                       bundle->none_class, error) &&
+           check_class("restyle_class", bundle->restyle_class, n_classes,
+                       bundle->none_class, error);
 }
 
 static bool
@@ -474,7 +487,7 @@ sde_bundle_load(const char *folder, GError **error)
     bundle->name = g_path_get_basename(bundle->folder);
     bundle->patch_size = 1;
     bundle->none_class = -1;
-    bundle->default_class = -1;
+    bundle->default_class = bundle->restyle_class = -1;
     if (!load_parts(bundle, error)) {
         return NULL;
     }

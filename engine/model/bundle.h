@@ -27,6 +27,7 @@ typedef struct _SdeBundle {
     GStrv class_names;             /* NULL when absent; includes the "none" class */
     SdeStyleTones *tones;          /* of each class; NULL when the folder has none */
     int none_class, default_class; /* -1: none */
+    int restyle_class;             /* the default for restyling */
 } SdeBundle;
 
 SdeBundle *sde_bundle_load(const char *folder, GError **error);

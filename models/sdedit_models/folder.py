@@ -22,6 +22,7 @@ INDEX = {
         "class_names": CLASS_NAMES,
         "none_class": NONE_CLASS,
         "default_class": 0,
+        "restyle_class": CLASS_NAMES.index("oil_painting"),
     },
 }
 SCHEDULER = {

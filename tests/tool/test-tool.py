@@ -175,15 +175,23 @@ def test_every_way_to_restyle_makes_a_difference():
     os.unlink(path("out.png"))
 
 
-def test_marks_are_ink_on_paper():
-    def picture(*options):
-        sdedit("restyle", path("u16-3.png"), path("out.png"), "--model", DEFAULT_MODEL,
-               "--steps", "1", "--style", "ink_drawing", *options)
-        return read_png(path("out.png"))
-
-    drawn, painted = picture(), picture("--marks", "0")
+def restyle_by_default_model(*options):
+    sdedit("restyle", path("u16-3.png"), path("out.png"), "--model", DEFAULT_MODEL,
+           "--steps", "1", "--seed", "1", *options)
+    picture = read_png(path("out.png"))
     os.unlink(path("out.png"))
-    assert drawn != painted
+    return picture
+
+
+def test_marks_can_be_left_out():
+    ink = ["--style", "ink_drawing"]
+    assert restyle_by_default_model(*ink) != restyle_by_default_model(*ink, "--marks", "0")
+
+
+def test_the_model_has_a_style_of_its_own_choice():
+    own = restyle_by_default_model()
+    assert own == restyle_by_default_model("--style", "oil_painting")
+    assert own != restyle_by_default_model("--style", "photo")
 
 
 def column_steps(width, height, pixels):

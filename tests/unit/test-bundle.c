@@ -117,6 +117,7 @@ test_our_own_kind_loads_from_sub_folders(void)
     g_assert_cmpstr(bundle->class_names[1], ==, "ink");
     g_assert_cmpint(bundle->none_class, ==, 2);
     g_assert_cmpint(bundle->default_class, ==, 0);
+    g_assert_cmpint(bundle->restyle_class, ==, -1);
     g_assert_cmpint(bundle->scheduler.klass, ==, SDE_SCHEDULER_DDIM);
 }
 
@@ -369,6 +370,10 @@ test_wrong_values_in_the_sdedit_object_are_refused(void)
                           "'default_class'");
     assert_sdedit_refused("{" OURS "\"default_class\":1,\"none_class\":1}",
                           SDE_ERROR_FORMAT, "'default_class'");
+    assert_sdedit_refused("{" OURS "\"restyle_class\":99}", SDE_ERROR_FORMAT,
+                          "'restyle_class'");
+    assert_sdedit_refused("{" OURS "\"restyle_class\":1,\"none_class\":1}",
+                          SDE_ERROR_FORMAT, "'restyle_class'");
 #undef OURS
 }
 
