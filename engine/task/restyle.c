@@ -42,10 +42,10 @@ typedef struct {
     SdeImage *result;
 } Paste;
 
-/* Rows of the area at the picture's size, and room for making them larger. */
+/* A row of the area at the picture's size, and room for making it larger. */
 typedef struct {
     float *change, *start, *guide, *scratch;
-} Rows;
+} Row;
 
 #define ROWS 32 /* that one thread pastes at a time */
 
@@ -83,57 +83,71 @@ paste_pixel(const SdeToning *toning, float level, float weight, const float *cha
     }
 }
 
-/* What the marks make of a pixel whose painting is start and change. */
 static void
-draw_marks(const Paste *paste, const Rows *rows, int x, int y, float weight, float *to)
-{
-    const SdeArea *area = paste->area;
-    size_t at = 3 * (size_t) x;
-    float zoom = (float) area->rect.width / (float) area->width;
-    float drawn[3], share = weight * paste->marks->share;
-
-    for (size_t c = 0; c < 3; c++) {
-        drawn[c] = 0.5f * rows->start[at + c] + 0.5f + rows->change[at + c];
-    }
-    sde_marks_draw(paste->marks, rows->guide + at, ((float) x + 0.5f) / zoom,
-                   ((float) y + 0.5f) / zoom, zoom, drawn);
-    for (int c = 0; c < 3; c++) {
-        to[c] += share * (drawn[c] - to[c]);
-    }
-}
-
-static void
-read_rows(const Paste *paste, int y, const Rows *rows)
+read_row(const Paste *paste, int y, const Row *row)
 {
     const SdeArea *area = paste->area;
 
-    sde_area_read_row(area, area->out, y, rows->change, rows->scratch);
+    sde_area_read_row(area, area->out, y, row->change, row->scratch);
     if (paste->marks->share > 0.0f) {
-        sde_area_read_row(area, area->start, y, rows->start, rows->scratch);
-        sde_area_read_row(area, paste->guide, y, rows->guide, rows->scratch);
+        sde_area_read_row(area, area->start, y, row->start, row->scratch);
+        sde_area_read_row(area, paste->guide, y, row->guide, row->scratch);
     }
 }
 
-/* Row y of the picture, of what is asked for. */
-static void
-paste_row(const Paste *paste, const Rows *rows, int y)
+/* Where row y of the picture, of what is asked for, has its mask and its pixels. */
+static const float *
+find_row(const Paste *paste, int y, float **pixels)
 {
     const SdeArea *area = paste->area;
-    SdeRect asked = paste->asked;
-    int left = asked.x - area->rect.x, row = y - area->rect.y;
-    const float *mask = area->mask + (size_t) row * (size_t) area->rect.width;
-    float *to = paste->result->pixels + (size_t) y * paste->result->stride +
-                3 * (size_t) asked.x;
+    size_t row = (size_t) (y - area->rect.y) * (size_t) area->rect.width;
 
-    read_rows(paste, row, rows);
-    for (int x = left; x < left + asked.width; x++, to += 3) {
+    *pixels = paste->result->pixels + (size_t) y * paste->result->stride +
+              3 * (size_t) paste->asked.x;
+    return area->mask + row + (size_t) (paste->asked.x - area->rect.x);
+}
+
+static void
+paste_row(const Paste *paste, const float *change, int y)
+{
+    float *to;
+    const float *mask = find_row(paste, y, &to);
+
+    for (int x = 0; x < paste->asked.width; x++, change += 3, to += 3) {
         float weight = sde_mask_paste_weight(mask[x], paste->graded);
 
         if (weight > 0.0f) {
-            paste_pixel(paste->toning, mask[x], weight, rows->change + 3 * (size_t) x,
-                        to);
-            if (paste->marks->share > 0.0f) {
-                draw_marks(paste, rows, x, row, mask[x], to);
+            paste_pixel(paste->toning, mask[x], weight, change, to);
+        }
+    }
+}
+
+/* Row y of the strip becomes what was painted: start and change. */
+static void
+load_strip_row(const SdeStrip *strip, int y, const float *start, const float *change)
+{
+    size_t n = 3 * (size_t) strip->width;
+    float *rgb = strip->rgb + (size_t) y * n;
+
+    for (size_t i = 0; i < n; i++) {
+        rgb[i] = 0.5f * start[i] + 0.5f + change[i];
+    }
+}
+
+static void
+blend_strip(const Paste *paste, const SdeStrip *strip)
+{
+    const float *drawn = strip->rgb;
+
+    for (int y = 0; y < strip->height; y++) {
+        float *to;
+        const float *mask = find_row(paste, paste->area->rect.y + strip->top + y, &to);
+
+        for (int x = 0; x < strip->width; x++, drawn += 3, to += 3) {
+            float share = paste->marks->share * mask[x];
+
+            for (int c = 0; share > 0.0f && c < 3; c++) {
+                to[c] += share * (drawn[c] - to[c]);
             }
         }
     }
@@ -143,15 +157,33 @@ static void
 paste_rows(size_t block, int thread, void *data)
 {
     const Paste *paste = data;
-    size_t width = 3 * (size_t) paste->area->rect.width;
-    size_t painted = 3 * (size_t) paste->area->padded_width;
-    int first = paste->asked.y + (int) block * ROWS;
-    int last = MIN(first + ROWS, paste->asked.y + paste->asked.height);
-    g_autofree float *room = g_new(float, 3 * width + painted);
-    Rows rows = {room, room + width, room + 2 * width, room + 3 * width};
+    const SdeArea *area = paste->area;
+    const bool draws = paste->marks->share > 0.0f;
+    size_t whole = 3 * (size_t) area->rect.width, n = 3 * (size_t) paste->asked.width;
+    size_t left = (size_t) (paste->asked.x - area->rect.x);
+    int top = (int) block * ROWS, height = MIN(ROWS, paste->asked.height - top);
+    g_autofree float *room = g_new(float, 3 * whole + 3 * (size_t) area->padded_width);
+    g_autofree float *drawing = draws ? g_new(float, 2 * n * (size_t) height) : NULL;
+    float *guide = draws ? drawing + n * (size_t) height : NULL;
+    Row row = {room, room + whole, room + 2 * whole, room + 3 * whole};
+    SdeStrip strip = {.left = (int) left,
+                      .top = paste->asked.y - area->rect.y + top,
+                      .width = paste->asked.width,
+                      .height = height,
+                      .zoom = (float) area->rect.width / (float) area->width,
+                      .rgb = drawing};
 
-    for (int y = first; y < last; y++) {
-        paste_row(paste, &rows, y);
+    for (int y = 0; y < height; y++) {
+        read_row(paste, strip.top + y, &row);
+        paste_row(paste, row.change + 3 * left, paste->asked.y + top + y);
+        if (draws) {
+            load_strip_row(&strip, y, row.start + 3 * left, row.change + 3 * left);
+            memcpy(guide + (size_t) y * n, row.guide + 3 * left, n * sizeof(float));
+        }
+    }
+    if (draws) {
+        sde_marks_draw(paste->marks, guide, &strip);
+        blend_strip(paste, &strip);
     }
 }
 
@@ -257,6 +289,8 @@ canvas_alloc_more(Canvas *canvas, SdeArena *arena)
                     canvas->painted.padded_height, arena);
     canvas->guide = canvas->marks.guide;
     if (canvas->is_part) {
+        canvas->marks.x = canvas->painted.rect.x - canvas->whole.rect.x;
+        canvas->marks.y = canvas->painted.rect.y - canvas->whole.rect.y;
         canvas->guide =
             sde_arena_alloc(arena, 3 * sde_area_count_pixels(&canvas->whole));
     }
@@ -307,10 +341,7 @@ canvas_finish(const Canvas *canvas, SdePool *pool)
     const SdeArea *painted = &canvas->painted, *whole = &canvas->whole;
 
     if (canvas->marks.share > 0.0f) {
-        int left = canvas->is_part ? painted->rect.x - whole->rect.x : 0;
-        int top = canvas->is_part ? painted->rect.y - whole->rect.y : 0;
-
-        sde_marks_paint(&canvas->marks, pool, left, top, painted->out);
+        sde_marks_paint(&canvas->marks, pool, painted->out);
     }
     if (canvas->is_part) {
         memcpy(whole->out, whole->start,

@@ -9,12 +9,12 @@
 
 #include "task/marks/texture.h"
 
-#define STRIP         32 /* rows */
-#define PERIOD        4  /* of the lattice: a sixteenth is each fourth cell each way */
+#define PERIOD        4 /* of the lattice: a sixteenth is each fourth cell each way */
 #define LEAST         0.25f /* coherence: elsewhere strokes go as the hand goes */
 #define HAND_ANGLE    0.6f
 #define HAND_TURNS    1.2f  /* radians */
 #define HAND_DISTANCE 60.0f /* pixels, over which it turns */
+#define RAGGED        1.0f  /* pixels by which bristles are longer or shorter */
 
 /* In which order, so that neighbours do not overlap as scales do. */
 static const int order[PERIOD * PERIOD] = {0, 10, 5, 15, 2, 8,  7, 13,
@@ -24,18 +24,18 @@ typedef struct {
     const SdeDabs *dabs;
     const SdeFlow *flow;
     const SdeDabLayer *layer;
-    int x, y; /* where the picture begins */
+    const float *rgb; /* that it takes its colours from, */
+    int x, y;         /* and where in the whole picture that begins */
     uint32_t seed;
-    const float *rgb;
-    float *out;
+    const SdeStrip *strip;
 } Job;
 
-/* A stroke, in pixels of the picture. */
+/* A stroke, in pixels of the whole picture as it was painted. */
 typedef struct {
     float x, y, dx, dy;
     float half_length, radius;
-    float phase; /* of its bristles */
-    float rgb[3];
+    float phase;  /* of its bristles */
+    float rgb[3]; /* 0..1 */
 } Dab;
 
 static float
@@ -51,10 +51,9 @@ choose_direction(const Job *job, int i, int j, size_t at, Dab *dab)
     float angle = atan2f(along[1], along[0]);
 
     if (job->flow->coherence[at] < LEAST) {
-        angle = HAND_ANGLE +
-                HAND_TURNS * sde_texture_at(job->seed,
-                                            (dab->x + (float) job->x) / HAND_DISTANCE,
-                                            (dab->y + (float) job->y) / HAND_DISTANCE);
+        angle =
+            HAND_ANGLE + HAND_TURNS * sde_texture_at(job->seed, dab->x / HAND_DISTANCE,
+                                                     dab->y / HAND_DISTANCE);
     }
     angle += 2.0f * job->dabs->turn * random_at(job, 3, i, j);
     dab->dx = cosf(angle);
@@ -84,6 +83,7 @@ choose_colour(const Job *job, int i, int j, int x, int y, Dab *dab)
         float tint = 2.0f * job->dabs->tint * random_at(job, 5 + c, i, j);
 
         dab->rgb[c] = luma + job->dabs->chroma * (dab->rgb[c] - luma) + tint + light;
+        dab->rgb[c] = 0.5f * dab->rgb[c] + 0.5f;
     }
 }
 
@@ -96,12 +96,10 @@ find_dab(const Job *job, int i, int j, Dab *dab)
     int x, y;
     size_t at;
 
-    dab->x =
-        layer->spacing * ((float) i + 0.5f + random_at(job, 1, i, j)) - (float) job->x;
-    dab->y =
-        layer->spacing * ((float) j + 0.5f + random_at(job, 2, i, j)) - (float) job->y;
-    x = CLAMP((int) dab->x, 0, flow->width - 1);
-    y = CLAMP((int) dab->y, 0, flow->height - 1);
+    dab->x = layer->spacing * ((float) i + 0.5f + random_at(job, 1, i, j));
+    dab->y = layer->spacing * ((float) j + 0.5f + random_at(job, 2, i, j));
+    x = CLAMP((int) dab->x - job->x, 0, flow->width - 1);
+    y = CLAMP((int) dab->y - job->y, 0, flow->height - 1);
     at = (size_t) y * (size_t) flow->width + (size_t) x;
     if (flow->energy[at] < layer->least_energy) {
         return false;
@@ -114,51 +112,72 @@ find_dab(const Job *job, int i, int j, Dab *dab)
     return true;
 }
 
-/* What of it lies in the rows top..bottom - 1. */
-static void
-paint_dab(const Job *job, const Dab *dab, int top, int bottom)
+/* -1..1: how far a bristle reaches, and how dark it is. */
+static float
+find_hair(const Dab *dab, float across)
 {
-    float reach = dab->half_length + dab->radius + 1.0f;
-    int left = MAX((int) (dab->x - reach), 0);
-    int right = MIN((int) (dab->x + reach) + 2, job->flow->width);
+    return 0.6f * sinf(2.5f * across + dab->phase) +
+           0.4f * sinf(6.1f * across + 2.0f * dab->phase);
+}
 
-    top = MAX((int) (dab->y - reach), top);
-    bottom = MIN((int) (dab->y + reach) + 2, bottom);
+static void
+put(const float *colour, float shade, float cover, float *rgb)
+{
+    if (cover <= 0.0f) {
+        return;
+    }
+    cover = MIN(cover, 1.0f);
+    for (int c = 0; c < 3; c++) {
+        rgb[c] += cover * (sde_clamp_unit(colour[c] + shade) - rgb[c]);
+    }
+}
+
+/* What of it lies in the strip. */
+static void
+paint_dab(const Job *job, const Dab *dab)
+{
+    const SdeStrip *strip = job->strip;
+    float zoom = strip->zoom, reach = dab->half_length + dab->radius + RAGGED + 1.0f;
+    int left = MAX((int) (zoom * (dab->x - reach)) - strip->left, 0);
+    int right = MIN((int) (zoom * (dab->x + reach)) + 2 - strip->left, strip->width);
+    int top = MAX((int) (zoom * (dab->y - reach)) - strip->top, 0);
+    int bottom = MIN((int) (zoom * (dab->y + reach)) + 2 - strip->top, strip->height);
+
     for (int y = top; y < bottom; y++) {
-        float *to = job->out + 3 * ((size_t) y * (size_t) job->flow->width);
+        float *to = strip->rgb + 3 * ((size_t) y * (size_t) strip->width);
+        float v = sde_strip_y(strip, y) - dab->y;
 
         for (int x = left; x < right; x++) {
-            float u = (float) x - dab->x, v = (float) y - dab->y;
-            float along = fabsf(u * dab->dx + v * dab->dy) - dab->half_length;
-            float across = v * dab->dx - u * dab->dy;
-            float cover = dab->radius + 0.5f - hypotf(MAX(along, 0.0f), across);
-            float shade;
+            float u = sde_strip_x(strip, x) - dab->x;
+            float across = v * dab->dx - u * dab->dy, hair, along, inside;
 
-            if (cover <= 0.0f) {
+            if (fabsf(across) > dab->radius + 1.0f) {
                 continue;
             }
-            cover = MIN(cover, 1.0f);
-            shade = job->dabs->bristles * sinf(2.5f * across + dab->phase);
-            for (size_t c = 0; c < 3; c++) {
-                float *value = to + 3 * (size_t) x + c;
-
-                *value += cover * (CLAMP(dab->rgb[c] + shade, -1.0f, 1.0f) - *value);
-            }
+            hair = find_hair(dab, across);
+            along = fabsf(u * dab->dx + v * dab->dy) - dab->half_length + RAGGED * hair;
+            inside = dab->radius - hypotf(MAX(along, 0.0f), across);
+            put(dab->rgb, job->dabs->bristles * hair, zoom * inside + 0.5f,
+                to + 3 * (size_t) x);
         }
     }
 }
 
-/* Cells whose strokes may touch pixels from..to. */
+/* Cells whose strokes may touch pixels from..to of the strip. */
 static int
 first_cell(const Job *job, int from)
 {
-    return (int) floorf(((float) from - job->layer->length) / job->layer->spacing) - 1;
+    float at = (float) from / job->strip->zoom - job->layer->length;
+
+    return (int) floorf(at / job->layer->spacing) - 1;
 }
 
 static int
 last_cell(const Job *job, int to)
 {
-    return (int) floorf(((float) to + job->layer->length) / job->layer->spacing) + 1;
+    float at = (float) to / job->strip->zoom + job->layer->length;
+
+    return (int) floorf(at / job->layer->spacing) + 1;
 }
 
 /* The first cell from `from` on that is `rest` modulo PERIOD. */
@@ -169,13 +188,13 @@ cell_of(int from, int rest)
 }
 
 static void
-paint_strip(size_t strip, int thread, void *data)
+paint_layer(const Job *job)
 {
-    const Job *job = data;
-    int top = (int) strip * STRIP, bottom = MIN(top + STRIP, job->flow->height);
-    int left = first_cell(job, job->x);
-    int right = last_cell(job, job->x + job->flow->width);
-    int above = first_cell(job, job->y + top), below = last_cell(job, job->y + bottom);
+    const SdeStrip *strip = job->strip;
+    int left = first_cell(job, strip->left);
+    int right = last_cell(job, strip->left + strip->width);
+    int above = first_cell(job, strip->top);
+    int below = last_cell(job, strip->top + strip->height);
 
     for (int k = 0; k < PERIOD * PERIOD; k++) {
         int row = cell_of(above, order[k] / PERIOD);
@@ -185,7 +204,7 @@ paint_strip(size_t strip, int thread, void *data)
                 Dab dab;
 
                 if (find_dab(job, i, j, &dab)) {
-                    paint_dab(job, &dab, top, bottom);
+                    paint_dab(job, &dab);
                 }
             }
         }
@@ -193,17 +212,16 @@ paint_strip(size_t strip, int thread, void *data)
 }
 
 void
-sde_dabs_paint(const SdeDabs *dabs, const SdeFlow *flow, SdePool *pool, int x, int y,
-               uint32_t seed, const float *rgb, float *out)
+sde_dabs_paint(const SdeDabs *dabs, const SdeFlow *flow, const float *rgb, int x, int y,
+               uint32_t seed, const SdeStrip *strip)
 {
-    Job job = {.dabs = dabs, .flow = flow, .x = x, .y = y, .rgb = rgb, .out = out};
+    Job job = {.dabs = dabs, .flow = flow, .rgb = rgb, .x = x, .y = y, .strip = strip};
 
     for (size_t i = 0; i < G_N_ELEMENTS(dabs->layers); i++) {
         job.layer = &dabs->layers[i];
         job.seed = seed + 16 * (uint32_t) i;
         if (job.layer->spacing > 0.0f) {
-            sde_parallel_for(pool, (size_t) sde_divide_up(flow->height, STRIP), NULL,
-                             paint_strip, &job);
+            paint_layer(&job);
         }
     }
 }

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "task/marks/flow.h"
+#include "task/marks/strip.h"
 
 typedef struct {
     float length, width, spacing; /* pixels; spacing 0: no such layer */
@@ -18,7 +19,7 @@ typedef struct {
     float bristles; /* how far brightness changes across a stroke */
 } SdeDabs;
 
-/* rgb and out: width × height × 3, -1..1. x, y: where in its field of strokes the
- * picture begins. out is painted over: it has the ground. */
-void sde_dabs_paint(const SdeDabs *dabs, const SdeFlow *flow, SdePool *pool, int x,
-                    int y, uint32_t seed, const float *rgb, float *out);
+/* Paints over a strip of the drawing. rgb (0..1 is -1..1 there) and flow begin at x, y
+ * of the whole picture, in the pixels that it was painted in. */
+void sde_dabs_paint(const SdeDabs *dabs, const SdeFlow *flow, const float *rgb, int x,
+                    int y, uint32_t seed, const SdeStrip *strip);

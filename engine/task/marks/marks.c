@@ -92,7 +92,7 @@ static const SdeDabs oil = {
     .tint = 0.01f,
     .light = 0.05f,
     .turn = 0.2f,
-    .bristles = 0.035f,
+    .bristles = 0.018f,
 };
 static const SdeDabs impressionism = {
     .layers =
@@ -103,7 +103,7 @@ static const SdeDabs impressionism = {
     .tint = 0.09f,
     .light = 0.11f,
     .turn = 0.4f,
-    .bristles = 0.03f,
+    .bristles = 0.015f,
 };
 
 void
@@ -174,20 +174,10 @@ part_shades(float *rgb, size_t n, float n_shades, float share)
     }
 }
 
-static void
-paint_dabs(const SdeMarks *marks, const SdeDabs *dabs, SdePool *pool, int x, int y,
-           float *rgb)
-{
-    size_t n = count_pixels(marks);
-
-    memcpy(marks->scratch, rgb, 3 * n * sizeof(float));
-    sde_dabs_paint(dabs, &marks->flow, pool, x, y, marks->seed, marks->scratch, rgb);
-}
-
 /* Pigment: thicker along edges, in blotches, and in the grain of the paper (Bousseau et
  * al. 2006, "Interactive watercolor rendering"). */
 static void
-paint_watercolour(const SdeMarks *marks, int x0, int y0, float *rgb)
+paint_watercolour(const SdeMarks *marks, float *rgb)
 {
     float *luma = marks->scratch;
     size_t n = count_pixels(marks);
@@ -203,7 +193,7 @@ paint_watercolour(const SdeMarks *marks, int x0, int y0, float *rgb)
         const float *below = y + 1 < marks->height ? row + width : row;
 
         for (int x = 0; x < width; x++, rgb += 3) {
-            float u = (float) (x + x0), v = (float) (y + y0);
+            float u = (float) (x + marks->x), v = (float) (y + marks->y);
             float edge = hypotf(row[MIN(x + 1, width - 1)] - row[x], below[x] - row[x]);
             float blotches = 0.35f * sde_texture_at(seed, u / 60.0f, v / 60.0f) +
                              0.25f * sde_texture_at(seed + 1, u / 22.0f, v / 22.0f) +
@@ -246,7 +236,7 @@ find_guide(const SdeMarks *marks, SdePool *pool, const Lines *lines, const float
 }
 
 void
-sde_marks_paint(const SdeMarks *marks, SdePool *pool, int x, int y, float *rgb)
+sde_marks_paint(const SdeMarks *marks, SdePool *pool, float *rgb)
 {
     size_t n = count_pixels(marks);
     const Lines *lines = lines_of(marks->technique);
@@ -261,15 +251,13 @@ sde_marks_paint(const SdeMarks *marks, SdePool *pool, int x, int y, float *rgb)
     }
     switch (marks->technique) {
     case SDE_TECHNIQUE_OIL:
-        paint_dabs(marks, &oil, pool, x, y, rgb);
-        break;
     case SDE_TECHNIQUE_DABS:
-        paint_dabs(marks, &impressionism, pool, x, y, rgb);
+        memcpy(marks->scratch, rgb, 3 * n * sizeof(float)); /* for the strokes */
         break;
     case SDE_TECHNIQUE_WATERCOLOUR:
         flatten(marks, pool, 2, rgb);
         part_shades(rgb, n, 7.0f, 0.6f);
-        paint_watercolour(marks, x, y, rgb);
+        paint_watercolour(marks, rgb);
         break;
     case SDE_TECHNIQUE_WOODBLOCK:
         flatten(marks, pool, 3, rgb);
@@ -318,25 +306,54 @@ find_ink(const SdeMarks *marks, const Lines *lines, const float *guide, float sh
     return 1.0f - bare;
 }
 
-void
-sde_marks_draw(const SdeMarks *marks, const float *guide, float x, float y, float zoom,
-               float *rgb)
+static void
+draw_pixel(const SdeMarks *marks, const Lines *lines, const float *guide, float x,
+           float y, float zoom, float *rgb)
 {
-    const Lines *lines = lines_of(marks->technique);
-    float ink, share, fibre;
+    float range = lines->paper - lines->ink;
+    float share = sde_clamp_unit((lines->paper - guide[1]) / range);
+    float ink = find_ink(marks, lines, guide, share, x, y, zoom);
 
-    if (lines == NULL) {
-        return;
-    }
-    share = sde_clamp_unit((lines->paper - guide[1]) / (lines->paper - lines->ink));
-    ink = find_ink(marks, lines, guide, share, x, y, zoom);
-    if (marks->technique == SDE_TECHNIQUE_WOODBLOCK) {
-        fibre = 0.04f *
-                sde_texture_at(marks->seed, 0.5f * x + 0.3f * y, 0.5f * y - 0.3f * x);
+    if (marks->technique == SDE_TECHNIQUE_WOODBLOCK) { /* on its colours, and paper */
+        float paper = 0.04f * sde_texture_at(marks->seed, 0.5f * x + 0.3f * y,
+                                             0.5f * y - 0.3f * x);
+
         for (int c = 0; c < 3; c++) {
-            rgb[c] += fibre + ink * (lines->ink - rgb[c] - fibre);
+            rgb[c] += paper + ink * (lines->ink - rgb[c] - paper);
         }
         return;
     }
-    rgb[0] = rgb[1] = rgb[2] = lines->paper + ink * (lines->ink - lines->paper);
+    rgb[0] = rgb[1] = rgb[2] = lines->paper - ink * range;
+}
+
+static void
+draw_lines(const SdeMarks *marks, const Lines *lines, const float *guide,
+           const SdeStrip *strip)
+{
+    float *rgb = strip->rgb;
+
+    for (int y = 0; y < strip->height; y++) {
+        float v = sde_strip_y(strip, y);
+
+        for (int x = 0; x < strip->width; x++, rgb += 3, guide += SDE_MARKS_GUIDES) {
+            draw_pixel(marks, lines, guide, sde_strip_x(strip, x), v, strip->zoom, rgb);
+        }
+    }
+}
+
+void
+sde_marks_draw(const SdeMarks *marks, const float *guide, const SdeStrip *strip)
+{
+    const Lines *lines = lines_of(marks->technique);
+
+    if (lines != NULL) {
+        draw_lines(marks, lines, guide, strip);
+    } else if (marks->technique == SDE_TECHNIQUE_OIL ||
+               marks->technique == SDE_TECHNIQUE_DABS) {
+        const SdeDabs *dabs =
+            marks->technique == SDE_TECHNIQUE_OIL ? &oil : &impressionism;
+
+        sde_dabs_paint(dabs, &marks->flow, marks->scratch, marks->x, marks->y,
+                       marks->seed, strip);
+    }
 }
