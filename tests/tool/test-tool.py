@@ -208,10 +208,10 @@ def test_tiles_leave_no_edges():
               for y in range(height) for x in range(width) for c in range(3)]
     write_png(path("wide.png"), width, height, 3, values)
 
-    def paint(seed, tile):
+    def paint(seed, tile):  # marks know no tiles, and have edges of their own
         sdedit("restyle", path("wide.png"), path("out.png"), "--style", "oil_painting",
-               "--strength", "0.8", "--steps", "3", "--tile", tile, "--seed", seed,
-               "--model", DEFAULT_MODEL)
+               "--strength", "0.8", "--marks", "0", "--steps", "3", "--tile", tile,
+               "--seed", seed, "--model", DEFAULT_MODEL)
         return read_png(path("out.png"))[3]
 
     def strongest_edge(pixels):
