@@ -198,8 +198,7 @@ paint_watercolour(const SdeMarks *marks, float *rgb)
             float blotches = 0.35f * sde_texture_at(seed, u / 60.0f, v / 60.0f) +
                              0.25f * sde_texture_at(seed + 1, u / 22.0f, v / 22.0f) +
                              0.15f * sde_texture_at(seed + 2, u / 8.0f, v / 8.0f);
-            float grain =
-                sde_texture_at(seed + 3, 0.5f * u + 0.3f * v, 0.5f * v - 0.3f * u);
+            float grain = sde_texture_paper(seed + 3, u, v);
             float density = 0.5f * blotches + 0.25f * grain + MIN(8.0f * edge, 0.6f);
 
             for (int c = 0; c < 3; c++) {
@@ -276,10 +275,9 @@ static float
 graphite(uint32_t seed, float share, float turn, float x, float y)
 {
     float angle = GRAPHITE_ANGLE + GRAPHITE_TURN * turn;
-    float grain =
-        0.4f * sde_hatching_grain(angle, 14.0f, seed, x, y) +
-        0.2f * sde_hatching_grain(angle - 0.4f, 14.0f, seed + 1, x, y) +
-        0.4f * sde_texture_at(seed + 2, 0.5f * x + 0.3f * y, 0.5f * y - 0.3f * x);
+    float grain = 0.4f * sde_hatching_grain(angle, 14.0f, seed, x, y) +
+                  0.2f * sde_hatching_grain(angle - 0.4f, 14.0f, seed + 1, x, y) +
+                  0.4f * sde_texture_paper(seed + 2, x, y);
 
     return sde_clamp_unit(share * (1.0f + grain));
 }
@@ -315,8 +313,7 @@ draw_pixel(const SdeMarks *marks, const Lines *lines, const float *guide, float 
     float ink = find_ink(marks, lines, guide, share, x, y, zoom);
 
     if (marks->technique == SDE_TECHNIQUE_WOODBLOCK) { /* on its colours, and paper */
-        float paper = 0.04f * sde_texture_at(marks->seed, 0.5f * x + 0.3f * y,
-                                             0.5f * y - 0.3f * x);
+        float paper = 0.04f * sde_texture_paper(marks->seed, x, y);
 
         for (int c = 0; c < 3; c++) {
             rgb[c] += paper + ink * (lines->ink - rgb[c] - paper);

@@ -20,7 +20,7 @@ typedef struct {
     int x, y;          /* and where in the whole picture that begins */
     SdeFlow flow;
     float *guide;   /* × SDE_MARKS_GUIDES */
-    float *scratch; /* × 6 */
+    float *scratch; /* × 6; strokes take their colours from it */
 } SdeMarks;
 
 /* Sizes and planes; the arena may be dry. */

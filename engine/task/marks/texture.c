@@ -62,3 +62,9 @@ sde_texture_patch(uint32_t seed, float x, float y)
     }
     return 2.0f * sde_texture_cell(seed + 2, i, j) - 1.0f;
 }
+
+float
+sde_texture_paper(uint32_t seed, float x, float y)
+{
+    return sde_texture_at(seed, 0.5f * x + 0.3f * y, 0.5f * y - 0.3f * x);
+}

@@ -11,3 +11,6 @@ float sde_texture_cell(uint32_t seed, int x, int y);
 float sde_texture_patch(uint32_t seed, float x, float y);
 /* -1..1, smooth over cells of side 1 (value noise). */
 float sde_texture_at(uint32_t seed, float x, float y);
+/* -1..1: the tooth of paper, a few pixels fine, whose lattice is turned so that it is
+ * not seen. */
+float sde_texture_paper(uint32_t seed, float x, float y);
