@@ -75,6 +75,9 @@ collect_styles(SdeModel *model)
     int n_classes =
         bundle->unet.class_embed == SDE_CLASS_LABEL ? bundle->unet.num_class_embeds : 0;
 
+    int chosen =
+        bundle->restyle_class >= 0 ? bundle->restyle_class : bundle->default_class;
+
     model->n_styles = MAX(n_classes - (bundle->none_class >= 0), 0);
     model->style_names = g_new0(char *, (size_t) model->n_styles + 1);
     model->default_style = -1;
@@ -84,8 +87,7 @@ collect_styles(SdeModel *model)
         model->style_names[i] = bundle->class_names != NULL
                                     ? g_strdup(bundle->class_names[label])
                                     : g_strdup_printf("%d", label);
-        if (label == (bundle->restyle_class >= 0 ? bundle->restyle_class
-                                                 : bundle->default_class)) {
+        if (label == chosen) {
             model->default_style = i;
         }
     }

@@ -54,6 +54,8 @@ read_row(const SdePaste *paste, int y, const Row *row)
     sde_area_read_row(area, area->out, y, row->change, row->scratch);
     if (paste->marks->share > 0.0f) {
         sde_area_read_row(area, area->start, y, row->start, row->scratch);
+    }
+    if (sde_marks_have_lines(paste->marks)) {
         sde_area_read_row(area, paste->guide, y, row->guide, row->scratch);
     }
 }
@@ -126,8 +128,9 @@ paste_rows(size_t block, int thread, void *data)
     size_t left = (size_t) (paste->asked.x - area->rect.x);
     int top = (int) block * ROWS, height = MIN(ROWS, paste->asked.height - top);
     g_autofree float *room = g_new(float, 3 * whole + 3 * (size_t) area->padded_width);
-    g_autofree float *drawing = draws ? g_new(float, 2 * n * (size_t) height) : NULL;
-    float *guide = draws ? drawing + n * (size_t) height : NULL;
+    g_autofree float *drawing = draws ? g_new(float, n *(size_t) height) : NULL;
+    g_autofree float *guide =
+        sde_marks_have_lines(paste->marks) ? g_new(float, n *(size_t) height) : NULL;
     Row row = {room, room + whole, room + 2 * whole, room + 3 * whole};
     SdeStrip strip = {.left = (int) left,
                       .top = paste->asked.y - area->rect.y + top,
@@ -141,6 +144,8 @@ paste_rows(size_t block, int thread, void *data)
         paste_row(paste, row.change + 3 * left, paste->asked.y + top + y);
         if (draws) {
             load_strip_row(&strip, y, row.start + 3 * left, row.change + 3 * left);
+        }
+        if (guide != NULL) {
             memcpy(guide + (size_t) y * n, row.guide + 3 * left, n * sizeof(float));
         }
     }

@@ -24,8 +24,8 @@
 /* Pixels: how coarse is what the walk holds, at little and at full strength. */
 #define LEAST_CELL 4
 #define MOST_CELL  12
-/* From this strength on the tones are the style's; at less, as much less so. */
-#define FULL_TONES 0.3
+/* From this strength on tones and marks are the style's; at less, as much less so. */
+#define FULL_STYLE 0.3
 
 /* At little strength the walk holds the drawing, too, at full strength only which
  * colour is where. */
@@ -33,6 +33,13 @@ static int
 choose_cell(double strength)
 {
     return MAX((int) (MOST_CELL * strength * strength + 0.5), LEAST_CELL);
+}
+
+/* How much of the style's tones and marks this strength brings, 0..1. */
+static double
+find_style_share(const SdeRestyleParams *params)
+{
+    return MIN(params->sampling.strength / FULL_STYLE, 1.0);
 }
 
 /* How far to move the picture's tones, to which ones. Where a style has tones the
@@ -50,8 +57,7 @@ choose_tones(SdeWalk *walk, const SdeDenoiser *denoiser, const SdeRestyleParams 
     }
     walk->keep_colors = 1.0;
     walk->color_cell = choose_cell(params->sampling.strength);
-    return known * (float) ((1.0 - params->keep_colors) *
-                            MIN(params->sampling.strength / FULL_TONES, 1.0));
+    return known * (float) ((1.0 - params->keep_colors) * find_style_share(params));
 }
 
 /* Levels, and the picture that the walk begins with; returns how its tones were moved.
@@ -82,7 +88,7 @@ choose_marks(const SdeTask *task, const SdeClasses *classes,
              const SdeRestyleParams *params)
 {
     SdeTechnique technique = sde_tones_technique_of(task->denoiser, classes);
-    double share = params->marks * MIN(params->sampling.strength / FULL_TONES, 1.0);
+    double share = params->marks * find_style_share(params);
 
     return (SdeMarks) {.technique = technique,
                        .share = technique != SDE_TECHNIQUE_NONE ? (float) share : 0.0f,
@@ -156,7 +162,7 @@ canvas_alloc(Canvas *canvas, SdeArena *arena)
 
 /* What the walk begins with; how its tones were moved. */
 static SdeToning
-canvas_load(Canvas *canvas, const SdeImage *source, const SdeMask *mask,
+canvas_load(const Canvas *canvas, const SdeImage *source, const SdeMask *mask,
             const SdeStyleTones *tones, float share, double keep_structure)
 {
     const SdeArea *whole = &canvas->whole;
@@ -187,7 +193,7 @@ canvas_finish(const Canvas *canvas, SdePool *pool)
         memcpy(whole->out, whole->start,
                3 * sde_area_count_pixels(whole) * sizeof(float));
         sde_area_return_part(painted, whole, painted->out, whole->out);
-        if (canvas->marks.share > 0.0f) {
+        if (sde_marks_have_lines(&canvas->marks)) {
             sde_area_return_part(painted, whole, canvas->marks.guide, canvas->guide);
         }
     }

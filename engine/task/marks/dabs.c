@@ -132,12 +132,19 @@ put(const float *colour, float shade, float cover, float *rgb)
     }
 }
 
+/* How far from its middle a stroke may be seen. */
+static float
+find_reach(const SdeDabLayer *layer)
+{
+    return 0.5f * layer->length + RAGGED + 1.0f;
+}
+
 /* What of it lies in the strip. */
 static void
 paint_dab(const Job *job, const Dab *dab)
 {
     const SdeStrip *strip = job->strip;
-    float zoom = strip->zoom, reach = dab->half_length + dab->radius + RAGGED + 1.0f;
+    float zoom = strip->zoom, reach = find_reach(job->layer);
     int left = MAX((int) (zoom * (dab->x - reach)) - strip->left, 0);
     int right = MIN((int) (zoom * (dab->x + reach)) + 2 - strip->left, strip->width);
     int top = MAX((int) (zoom * (dab->y - reach)) - strip->top, 0);
@@ -167,7 +174,7 @@ paint_dab(const Job *job, const Dab *dab)
 static int
 first_cell(const Job *job, int from)
 {
-    float at = (float) from / job->strip->zoom - job->layer->length;
+    float at = (float) from / job->strip->zoom - find_reach(job->layer);
 
     return (int) floorf(at / job->layer->spacing) - 1;
 }
@@ -175,7 +182,7 @@ first_cell(const Job *job, int from)
 static int
 last_cell(const Job *job, int to)
 {
-    float at = (float) to / job->strip->zoom + job->layer->length;
+    float at = (float) to / job->strip->zoom + find_reach(job->layer);
 
     return (int) floorf(at / job->layer->spacing) + 1;
 }

@@ -77,9 +77,9 @@ sde_flow_find(const SdeFlow *flow, const float *luma, float *scratch)
 /* ---- means along it ---------------------------------------------------------------
  */
 
-void
-sde_flow_sample(const SdeFlow *flow, const float *in, int channels, float x, float y,
-                float *out)
+/* Bilinear, of a place inside or near the picture. */
+static void
+sample(const SdeFlow *flow, const float *in, int channels, float x, float y, float *out)
 {
     float u = CLAMP(x, 0.0f, (float) (flow->width - 1));
     float v = CLAMP(y, 0.0f, (float) (flow->height - 1));
@@ -139,7 +139,7 @@ add_side(const Average *job, int x, int y, float sense, const float *own, float 
 
         u += dx;
         v += dy;
-        sde_flow_sample(flow, job->in, job->channels, u, v, value);
+        sample(flow, job->in, job->channels, u, v, value);
         for (int c = 0; c < job->channels; c++) {
             square += (value[c] - own[c]) * (value[c] - own[c]);
         }

@@ -29,6 +29,3 @@ typedef struct {
 /* out = means of `in` (width × height × channels, at most 3). */
 void sde_flow_average(const SdeFlow *flow, SdePool *pool, const SdeFlowMean *mean,
                       const float *in, int channels, float *out);
-/* Bilinear, of a place inside or near the picture. */
-void sde_flow_sample(const SdeFlow *flow, const float *in, int channels, float x,
-                     float y, float *out);

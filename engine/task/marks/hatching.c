@@ -14,9 +14,7 @@
 static float
 step_smoothly(float low, float high, float x)
 {
-    float t = sde_clamp_unit((x - low) / (high - low));
-
-    return t * t * (3.0f - 2.0f * t);
+    return sde_texture_ease(sde_clamp_unit((x - low) / (high - low)));
 }
 
 float
@@ -29,7 +27,7 @@ float
 sde_hatching_ink(const SdeHatching *hatching, uint32_t seed, float share, float form,
                  float turn, float x, float y, float zoom)
 {
-    float angle = hatching->angle + hatching->turn * turn;
+    float angle = hatching->angle + turn;
     float soft = SOFTNESS / (zoom * 0.5f * hatching->period), at, off, ink;
 
     if (share <= 0.0f) {

@@ -9,7 +9,6 @@ typedef struct {
     float angle;    /* radians, clockwise from the right */
     float period;   /* pixels from line to line */
     float broadest; /* share of the period that a line has at most */
-    float turn;     /* radians by which patches differ from that angle at most */
     float wobble;   /* pixels, of the hand */
     float bend;     /* pixels by which lines are moved from black to white, so that they
                      * follow forms */
@@ -18,7 +17,7 @@ typedef struct {
 /* -1..1: how the patch here is turned. */
 float sde_hatching_turn(uint32_t seed, float x, float y);
 /* 0..1, of lines that cover `share` of the paper; form is the picture's brightness, but
- * smooth; turn as above. */
+ * smooth. turn: radians, added to the angle. */
 float sde_hatching_ink(const SdeHatching *hatching, uint32_t seed, float share,
                        float form, float turn, float x, float y, float zoom);
 /* -1..1: the grain of strokes in one direction, `length` long. */

@@ -10,10 +10,8 @@
 #include "task/marks/hatching.h"
 #include "task/marks/texture.h"
 
-#define FORM_RADIUS 5 /* pixels, of the blurs that make tones smooth */
-/* Radians: of strokes of a pencil, and how far patches of them differ. */
-#define GRAPHITE_ANGLE (-0.8f)
-#define GRAPHITE_TURN  0.7f
+#define FORM_RADIUS    5       /* pixels, of the blurs that make tones smooth */
+#define GRAPHITE_ANGLE (-0.8f) /* radians, of strokes of a pencil */
 
 /* Lines that a technique draws. On average they are as dark as what was painted. */
 #define MAX_HATCHINGS 3
@@ -22,6 +20,7 @@ typedef struct {
     float contour;                        /* share of ink in them */
     SdeHatching hatchings[MAX_HATCHINGS]; /* each begins where the last is broadest */
     int n_hatchings;
+    float turn;       /* radians by which patches of them differ in direction at most */
     float ink, paper; /* R' = G' = B' */
 } Lines;
 
@@ -40,40 +39,27 @@ static const Lines engraving = {
 static const Lines etching = {
     .contours = {.tone = 0.3f, .sharpness = 10.0f, .paper = -0.08f, .steepness = 5.0f},
     .contour = 1.0f,
-    .hatchings = {{.angle = 0.61f,
-                   .period = 3.7f,
-                   .broadest = 0.45f,
-                   .turn = 0.5f,
-                   .wobble = 1.8f},
-                  {.angle = -0.7f,
-                   .period = 3.9f,
-                   .broadest = 0.45f,
-                   .turn = 0.5f,
-                   .wobble = 1.8f},
-                  {.angle = 1.4f,
-                   .period = 3.4f,
-                   .broadest = 1.0f,
-                   .turn = 0.5f,
-                   .wobble = 1.8f}},
+    .hatchings = {{.angle = 0.61f, .period = 3.7f, .broadest = 0.45f, .wobble = 1.8f},
+                  {.angle = -0.7f, .period = 3.9f, .broadest = 0.45f, .wobble = 1.8f},
+                  {.angle = 1.4f, .period = 3.4f, .broadest = 1.0f, .wobble = 1.8f}},
     .n_hatchings = 3,
+    .turn = 0.5f,
     .ink = 0.1f,
     .paper = 0.95f,
 };
 static const Lines pen = {
     .contours = {.tone = 0.8f, .sharpness = 12.0f, .paper = 0.2f, .steepness = 10.0f},
     .contour = 1.0f,
-    .hatchings = {{.angle = -0.87f,
-                   .period = 5.5f,
-                   .broadest = 0.7f,
-                   .turn = 0.5f,
-                   .wobble = 2.0f}},
+    .hatchings = {{.angle = -0.87f, .period = 5.5f, .broadest = 0.7f, .wobble = 2.0f}},
     .n_hatchings = 1,
+    .turn = 0.5f,
     .ink = 0.04f,
     .paper = 1.0f,
 };
 static const Lines pencil = {
     .contours = {.tone = 0.3f, .sharpness = 9.0f, .paper = 0.02f, .steepness = 3.0f},
     .contour = 0.65f,
+    .turn = 0.7f,
     .ink = 0.13f,
     .paper = 0.97f,
 };
@@ -115,13 +101,22 @@ sde_marks_alloc(SdeMarks *marks, int width, int height, SdeArena *arena)
     marks->height = height;
     sde_flow_alloc(&marks->flow, width, height, arena);
     marks->guide = sde_arena_alloc(arena, SDE_MARKS_GUIDES * n);
-    marks->scratch = sde_arena_alloc(arena, 6 * n);
+    marks->scratch = sde_arena_alloc(arena, 5 * n);
 }
 
 static size_t
 count_pixels(const SdeMarks *marks)
 {
     return (size_t) marks->width * (size_t) marks->height;
+}
+
+/* Y' of 0..1. */
+static void
+find_luma(const float *rgb, size_t n, float *luma)
+{
+    for (size_t i = 0; i < n; i++) {
+        luma[i] = 0.5f * sde_luma(rgb + 3 * i) + 0.5f;
+    }
 }
 
 static const Lines *
@@ -141,6 +136,26 @@ lines_of(SdeTechnique technique)
     default:
         return NULL;
     }
+}
+
+/* Of techniques that paint in strokes. */
+static const SdeDabs *
+dabs_of(SdeTechnique technique)
+{
+    switch (technique) {
+    case SDE_TECHNIQUE_OIL:
+        return &oil;
+    case SDE_TECHNIQUE_DABS:
+        return &impressionism;
+    default:
+        return NULL;
+    }
+}
+
+bool
+sde_marks_have_lines(const SdeMarks *marks)
+{
+    return marks->share > 0.0f && lines_of(marks->technique) != NULL;
 }
 
 /* ---- painting ---------------------------------------------------------------------
@@ -184,9 +199,7 @@ paint_watercolour(const SdeMarks *marks, float *rgb)
     uint32_t seed = marks->seed;
     int width = marks->width;
 
-    for (size_t i = 0; i < n; i++) {
-        luma[i] = 0.5f * sde_luma(rgb + 3 * i) + 0.5f;
-    }
+    find_luma(rgb, n, luma);
     sde_blend_blur(luma, width, marks->height, 1, luma + n);
     for (int y = 0; y < marks->height; y++) {
         const float *row = luma + (size_t) y * (size_t) width;
@@ -241,9 +254,7 @@ sde_marks_paint(const SdeMarks *marks, SdePool *pool, float *rgb)
     const Lines *lines = lines_of(marks->technique);
     float *luma = marks->scratch;
 
-    for (size_t i = 0; i < n; i++) {
-        luma[i] = 0.5f * sde_luma(rgb + 3 * i) + 0.5f;
-    }
+    find_luma(rgb, n, luma);
     sde_flow_find(&marks->flow, luma, luma + n);
     if (lines != NULL) {
         find_guide(marks, pool, lines, luma);
@@ -274,7 +285,7 @@ sde_marks_paint(const SdeMarks *marks, SdePool *pool, float *rgb)
 static float
 graphite(uint32_t seed, float share, float turn, float x, float y)
 {
-    float angle = GRAPHITE_ANGLE + GRAPHITE_TURN * turn;
+    float angle = GRAPHITE_ANGLE + turn;
     float grain = 0.4f * sde_hatching_grain(angle, 14.0f, seed, x, y) +
                   0.2f * sde_hatching_grain(angle - 0.4f, 14.0f, seed + 1, x, y) +
                   0.4f * sde_texture_paper(seed + 2, x, y);
@@ -288,7 +299,8 @@ find_ink(const SdeMarks *marks, const Lines *lines, const float *guide, float sh
          float x, float y, float zoom)
 {
     float bare = 1.0f - lines->contour * sde_contours_ink(guide[0], zoom);
-    float turn = sde_hatching_turn(marks->seed, x, y);
+    float turn =
+        lines->turn > 0.0f ? lines->turn * sde_hatching_turn(marks->seed, x, y) : 0.0f;
 
     for (int i = 0; i < lines->n_hatchings && share > 0.0f; i++) {
         const SdeHatching *hatching = &lines->hatchings[i];
@@ -342,14 +354,11 @@ void
 sde_marks_draw(const SdeMarks *marks, const float *guide, const SdeStrip *strip)
 {
     const Lines *lines = lines_of(marks->technique);
+    const SdeDabs *dabs = dabs_of(marks->technique);
 
     if (lines != NULL) {
         draw_lines(marks, lines, guide, strip);
-    } else if (marks->technique == SDE_TECHNIQUE_OIL ||
-               marks->technique == SDE_TECHNIQUE_DABS) {
-        const SdeDabs *dabs =
-            marks->technique == SDE_TECHNIQUE_OIL ? &oil : &impressionism;
-
+    } else if (dabs != NULL) {
         sde_dabs_paint(dabs, &marks->flow, marks->scratch, marks->x, marks->y,
                        marks->seed, strip);
     }

@@ -19,10 +19,12 @@ typedef struct {
     int width, height; /* of what is painted, */
     int x, y;          /* and where in the whole picture that begins */
     SdeFlow flow;
-    float *guide;   /* × SDE_MARKS_GUIDES */
-    float *scratch; /* × 6; strokes take their colours from it */
+    float *guide;   /* × SDE_MARKS_GUIDES, for lines */
+    float *scratch; /* × 5; strokes take their colours from it */
 } SdeMarks;
 
+/* Whether there are any, for which the guide is needed. */
+bool sde_marks_have_lines(const SdeMarks *marks);
 /* Sizes and planes; the arena may be dry. */
 void sde_marks_alloc(SdeMarks *marks, int width, int height, SdeArena *arena);
 /* Mixes the colours of rgb (width × height × 3, -1..1) and finds the guide, and what

@@ -22,16 +22,11 @@ sde_texture_cell(uint32_t seed, int x, int y)
     return (float) (bits >> 8) * 0x1p-24f;
 }
 
-static float
-ease(float t)
-{
-    return t * t * (3.0f - 2.0f * t);
-}
-
 float
 sde_texture_at(uint32_t seed, float x, float y)
 {
-    float left = floorf(x), top = floorf(y), u = ease(x - left), v = ease(y - top);
+    float left = floorf(x), top = floorf(y), u = sde_texture_ease(x - left),
+          v = sde_texture_ease(y - top);
     int i = (int) left, j = (int) top;
     float above = sde_texture_cell(seed, i, j),
           below = sde_texture_cell(seed, i, j + 1);

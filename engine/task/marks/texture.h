@@ -4,6 +4,13 @@
 
 #include <stdint.h>
 
+/* From 0 to 1 without a bend at either end, for t of 0..1. */
+static inline float
+sde_texture_ease(float t)
+{
+    return t * t * (3.0f - 2.0f * t);
+}
+
 /* 0..1, of a cell. */
 float sde_texture_cell(uint32_t seed, int x, int y);
 /* -1..1, alike within patches of about side 1 (cells around jittered points: Worley
