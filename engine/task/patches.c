@@ -4,6 +4,7 @@
  * patches over it (Wexler et al. 2007), from a coarse level to the finest. The
  * network's fill is what the coarsest level begins with. Patches also compare how
  * strong the gradients around are, else smooth ones would win (Newson et al. 2014).
+ * Where pieces meet their colours are made to agree (stitch.h).
  *
  * Rows are searched in stripes, and a stripe knows nothing of the others until the next
  * round: so the threads do not show in the result. SPDX-License-Identifier:
@@ -16,10 +17,11 @@
 #include "base/rng.h"
 #include "task/blend.h"
 #include "task/mask.h"
+#include "task/stitch.h"
 
 #define N_FEATURES \
     5 /* three colours, the strength of gradients to the right and down */
-#define TEXTURE_WEIGHT 5.0f
+#define TEXTURE_WEIGHT 8.0f
 #define TEXTURE_RADIUS 2 /* pixels, of three box blurs of the gradients */
 #define REACH          2 /* patches have 2 REACH + 1 pixels a side */
 #define N_PATCH        ((2 * REACH + 1) * (2 * REACH + 1))
@@ -28,14 +30,15 @@
 /* Sources for each target that a level must have, else the few repeat all over it.
  */
 #define LEAST_SOURCES 0.5
-#define N_ROUNDS      2  /* of searching and making anew, at each level */
+#define N_ROUNDS      2  /* of searching and making anew, at the two finest levels */
+#define MORE_ROUNDS   8  /* than at the next finer level: there structure is decided */
 #define N_SEARCHES    4  /* sweeps of a round; three times as many to begin with */
 #define STRIPE        32 /* rows */
 #define N_TRIES       16 /* for a source by chance */
 /* Pixels: nearer to the rim the network is right; deeper than this it is all texture.
  */
-#define FROM_DEPTH   4
-#define FULL_DEPTH   10
+#define FROM_DEPTH   2
+#define FULL_DEPTH   6
 #define COLOR_RADIUS 5 /* pixels, of three box blurs: coarser is the network's */
 /* Pixels: from the first to the second the network's colours, which run into each other
  * and fade to an average, lose their say. */
@@ -67,10 +70,11 @@ typedef struct {
      */
     float *votes;
     float *depth, *padded, *plane, *scratch;
+    int *sources; /* of a level's pixels, as indices, when it is done */
     Level *level; /* at hand */
     uint32_t sweep;
     float usual_cost;
-    bool is_last;
+    bool is_exact; /* votes choose a source, and take no mean */
 } Patches;
 
 static size_t
@@ -99,6 +103,7 @@ patches_alloc(Patches *patches, SdeArena *arena)
     patches->plane = sde_arena_alloc(arena, n);
     patches->scratch = sde_arena_alloc(arena, n);
     patches->votes = sde_arena_alloc(arena, N_FEATURES * n);
+    patches->sources = (int *) sde_arena_alloc(arena, n);
     for (int i = 0; i < MAX_LEVELS; i++) {
         Level *level = &patches->levels[i];
         size_t pixels = (size_t) width * (size_t) height;
@@ -128,7 +133,8 @@ size_t
 sde_patches_plan(const SdeArea *area)
 {
     return own_plan(area) +
-           sde_blend_plan_fill_smooth(area->padded_width, area->padded_height);
+           MAX(sde_blend_plan_fill_smooth(area->padded_width, area->padded_height),
+               sde_stitch_plan(area->width, area->height));
 }
 
 /* ---- levels -----------------------------------------------------------------------
@@ -416,31 +422,32 @@ measure_row(size_t row, int thread, void *data)
 /* ---- from matches to pixels -------------------------------------------------------
  */
 
-/* The mean of what the patches over a pixel say, near ones more; at the end of a level
- * what the nearest of them says, as means are soft. */
-static void
-vote_pixel(const Patches *patches, int x, int y, float *out)
+/* What the patch around (px, py) copies to pixel (x, y), and how much that counts: near
+ * patches more. */
+static float
+read_vote(const Patches *patches, int px, int py, int x, int y, int *source)
 {
     const Level *level = patches->level;
-    float sum[N_FEATURES] = {0}, weights = 0.0f, best = FAR;
+    size_t at = index_of(level, px, py);
+
+    *source = level->matches[at] + (y - py) * level->width + (x - px);
+    return expf(-0.5f * level->costs[at] / patches->usual_cost);
+}
+
+/* The mean of what the patches over a pixel copy there. */
+static void
+find_mean(const Patches *patches, int x, int y, float *out)
+{
+    const Level *level = patches->level;
+    float sum[N_FEATURES] = {0}, weights = 0.0f;
 
     for (int i = MAX(y - REACH, 0); i <= MIN(y + REACH, level->height - 1); i++) {
         for (int j = MAX(x - REACH, 0); j <= MIN(x + REACH, level->width - 1); j++) {
-            size_t at = index_of(level, j, i);
-            int source = level->matches[at] + (y - i) * level->width + (x - j);
-            const float *features = level->features + N_FEATURES * (size_t) source;
-            float weight;
+            int source;
+            float weight = read_vote(patches, j, i, x, y, &source);
 
-            if (patches->is_last) {
-                if (level->costs[at] < best) {
-                    best = level->costs[at];
-                    memcpy(out, features, N_FEATURES * sizeof(float));
-                }
-                continue;
-            }
-            weight = expf(-0.5f * level->costs[at] / patches->usual_cost);
             for (size_t c = 0; c < N_FEATURES; c++) {
-                sum[c] += weight * features[c];
+                sum[c] += weight * level->features[N_FEATURES * (size_t) source + c];
             }
             weights += weight;
         }
@@ -448,6 +455,33 @@ vote_pixel(const Patches *patches, int x, int y, float *out)
     for (size_t c = 0; weights > 0.0f && c < N_FEATURES; c++) {
         out[c] = sum[c] / weights;
     }
+}
+
+/* What most of the patches over a pixel copy there: means are soft, and what the
+ * nearest of them alone copies is cut from pixel to pixel. */
+static int
+choose_source(const Patches *patches, int x, int y)
+{
+    const Level *level = patches->level;
+    int sources[N_PATCH], n = 0, best = 0;
+    float weights[N_PATCH];
+
+    for (int i = MAX(y - REACH, 0); i <= MIN(y + REACH, level->height - 1); i++) {
+        for (int j = MAX(x - REACH, 0); j <= MIN(x + REACH, level->width - 1); j++) {
+            int k = 0;
+            float weight = read_vote(patches, j, i, x, y, &sources[n]);
+
+            while (sources[k] != sources[n]) {
+                k++;
+            }
+            weights[k] = k < n ? weights[k] + weight : weight;
+            n += k == n;
+        }
+    }
+    for (int k = 1; k < n; k++) {
+        best = weights[k] > weights[best] ? k : best;
+    }
+    return sources[best];
 }
 
 static void
@@ -459,8 +493,20 @@ vote_row(size_t row, int thread, void *data)
     for (int x = 0; x < level->width; x++) {
         size_t at = index_of(level, x, (int) row);
 
-        if (level->flags[at] & HOLE) {
-            vote_pixel(patches, x, (int) row, patches->votes + N_FEATURES * at);
+        float *out = patches->votes + N_FEATURES * at;
+
+        patches->sources[at] = (int) at;
+        if (!(level->flags[at] & HOLE)) {
+            continue;
+        }
+        if (patches->is_exact) {
+            int source = choose_source(patches, x, (int) row);
+
+            patches->sources[at] = source;
+            memcpy(out, level->features + N_FEATURES * (size_t) source,
+                   N_FEATURES * sizeof(float));
+        } else {
+            find_mean(patches, x, (int) row, out);
         }
     }
 }
@@ -483,12 +529,13 @@ find_usual_cost(Patches *patches)
 
 /* Sources are known, so no pixel that is made is read by another one. */
 static void
-vote(Patches *patches)
+vote(Patches *patches, bool is_exact)
 {
     Level *level = patches->level;
     SdePool *pool = patches->task->pool;
 
     find_usual_cost(patches);
+    patches->is_exact = is_exact;
     memcpy(patches->votes, level->features, N_FEATURES * count(level) * sizeof(float));
     sde_parallel_for(pool, (size_t) level->height, NULL, vote_row, patches);
     memcpy(level->features, patches->votes, N_FEATURES * count(level) * sizeof(float));
@@ -577,23 +624,36 @@ static bool
 fill_level(Patches *patches, int i, const SdeSpan *span, GError **error)
 {
     bool is_coarsest = i == patches->n_levels - 1;
+    int n_rounds = N_ROUNDS + MORE_ROUNDS * MAX(i - 1, 0);
 
     patches->level = &patches->levels[i];
     begin_matches(patches, is_coarsest ? NULL : &patches->levels[i + 1]);
     if (!is_coarsest) { /* what the coarser level found, in this level's pixels */
-        vote(patches);
+        vote(patches, true);
     }
-    for (int round = 0; round < N_ROUNDS; round++) {
-        SdeSpan part = sde_span_part(span, round, N_ROUNDS);
+    for (int round = 0; round < n_rounds; round++) {
+        SdeSpan part = sde_span_part(span, round, n_rounds);
         bool is_first = is_coarsest && round == 0;
 
         if (!search(patches, is_first ? 3 * N_SEARCHES : N_SEARCHES, &part, error)) {
             return false;
         }
-        patches->is_last = round == N_ROUNDS - 1;
-        vote(patches);
+        vote(patches, round == n_rounds - 1);
     }
     return true;
+}
+
+static bool
+stitch_finest(const Patches *patches, GError **error)
+{
+    const Level *level = &patches->levels[0];
+    const SdeStitch stitch = {.width = level->width,
+                              .height = level->height,
+                              .n_values = N_FEATURES,
+                              .values = level->features,
+                              .sources = patches->sources};
+
+    return sde_stitch_run(&stitch, patches->task->pool, error);
 }
 
 /* ---- the result -------------------------------------------------------------------
@@ -724,7 +784,8 @@ patches_run(Patches *patches, const SdeSpan *span, GError **error)
             return false;
         }
     }
-    return patches->n_levels == 0 || take_changes(patches, error);
+    return patches->n_levels == 0 ||
+           (stitch_finest(patches, error) && take_changes(patches, error));
 }
 
 bool
