@@ -3,8 +3,9 @@
  * (PatchMatch, Barnes et al. 2009), and every pixel of the hole is then made from the
  * patches over it (Wexler et al. 2007), from a coarse level to the finest. The
  * network's fill is what the coarsest level begins with. Patches also compare how
- * strong the gradients around are, else smooth ones would win (Newson et al. 2014).
- * Where pieces meet their colours are made to agree (stitch.h).
+ * strong the gradients around are, else smooth ones would win (Newson et al. 2014), and
+ * pay for a source that many others have, else a few would be repeated in rows (Kaspar
+ * et al. 2015). Where pieces meet their colours are made to agree (stitch.h).
  *
  * Rows are searched in stripes, and a stripe knows nothing of the others until the next
  * round: so the threads do not show in the result. SPDX-License-Identifier:
@@ -35,6 +36,8 @@
 #define N_SEARCHES    4  /* sweeps of a round; three times as many to begin with */
 #define STRIPE        32 /* rows */
 #define N_TRIES       16 /* for a source by chance */
+#define CROWD_RADIUS  1  /* pixels, of three box blurs: about a patch */
+#define CROWD_WEIGHT  0.5f
 /* Pixels: nearer to the rim the network is right; deeper than this it is all texture.
  */
 #define FROM_DEPTH   2
@@ -53,7 +56,8 @@ enum { HOLE = 1, TARGET = 2, SOURCE = 4 };
 typedef struct {
     int width, height;
     float *features;      /* N_FEATURES a pixel */
-    float *costs;         /* of the match */
+    float *costs;         /* of the match, its crowd included */
+    float *crowds;        /* what a source costs more, as it has been copied often */
     int *matches;         /* middle of the best source, as an index of pixels */
     unsigned char *flags; /* TARGET: a hole is in the patch; SOURCE: none, and all of
                            * the patch lies in the picture */
@@ -112,6 +116,7 @@ patches_alloc(Patches *patches, SdeArena *arena)
         level->height = height;
         level->features = sde_arena_alloc(arena, N_FEATURES * pixels);
         level->costs = sde_arena_alloc(arena, pixels);
+        level->crowds = sde_arena_alloc(arena, pixels);
         level->matches = (int *) sde_arena_alloc(arena, pixels);
         level->flags = (unsigned char *) sde_arena_alloc(arena, (pixels + 3) / 4);
         width = sde_divide_up(width, 2);
@@ -325,11 +330,13 @@ try_source(Level *level, int x, int y, int source_x, int source_y)
         return;
     }
     int source = (int) index_of(level, source_x, source_y);
+    float left = level->costs[at] - level->crowds[source];
 
-    if (!(level->flags[source] & SOURCE) || source == level->matches[at]) {
+    if (!(level->flags[source] & SOURCE) || source == level->matches[at] ||
+        left <= 0.0f) {
         return;
     }
-    cost = measure_cost(level, x, y, source, level->costs[at]);
+    cost = level->crowds[source] + measure_cost(level, x, y, source, left);
     if (cost < level->costs[at]) {
         level->costs[at] = cost;
         level->matches[at] = source;
@@ -415,6 +422,63 @@ measure_row(size_t row, int thread, void *data)
         if (level->flags[at] & TARGET) {
             level->costs[at] =
                 measure_cost(level, x, (int) row, level->matches[at], FAR);
+        }
+    }
+}
+
+static void
+find_usual_cost(Patches *patches)
+{
+    const Level *level = patches->level;
+    double sum = 0.0;
+    size_t n = 0;
+
+    for (size_t i = 0; i < count(level); i++) {
+        if (level->flags[i] & TARGET) {
+            sum += (double) level->costs[i];
+            n++;
+        }
+    }
+    patches->usual_cost = (float) MAX(sum / (double) n, 1e-6);
+}
+
+/* Half of it is that of the round before: all that leave a crowd at once would meet
+ * again elsewhere. */
+static void
+measure_crowds(Patches *patches, bool is_new)
+{
+    Level *level = patches->level;
+    float *copies = patches->plane;
+    float fair = MAX((float) level->n_targets / (float) level->n_sources, 1.0f);
+
+    memset(copies, 0, count(level) * sizeof(float));
+    for (size_t i = 0; i < count(level); i++) {
+        if (level->flags[i] & TARGET) {
+            copies[level->matches[i]] += 1.0f;
+        }
+    }
+    sde_blend_blur(copies, level->width, level->height, CROWD_RADIUS, patches->scratch);
+    for (size_t i = 0; i < count(level); i++) {
+        float excess = MAX(copies[i] / fair - 1.0f, 0.0f);
+        float crowd = CROWD_WEIGHT * patches->usual_cost * excess;
+
+        level->crowds[i] = is_new ? crowd : 0.5f * (level->crowds[i] + crowd);
+    }
+}
+
+/* What the matches cost, after the pixels have been made anew. */
+static void
+measure_matches(Patches *patches, bool is_new, GCancellable *cancellable)
+{
+    Level *level = patches->level;
+
+    sde_parallel_for(patches->task->pool, (size_t) level->height, cancellable,
+                     measure_row, patches);
+    find_usual_cost(patches);
+    measure_crowds(patches, is_new);
+    for (size_t i = 0; i < count(level); i++) {
+        if (level->flags[i] & TARGET) {
+            level->costs[i] += level->crowds[level->matches[i]];
         }
     }
 }
@@ -511,22 +575,6 @@ vote_row(size_t row, int thread, void *data)
     }
 }
 
-static void
-find_usual_cost(Patches *patches)
-{
-    const Level *level = patches->level;
-    double sum = 0.0;
-    size_t n = 0;
-
-    for (size_t i = 0; i < count(level); i++) {
-        if (level->flags[i] & TARGET) {
-            sum += (double) level->costs[i];
-            n++;
-        }
-    }
-    patches->usual_cost = (float) MAX(sum / (double) n, 1e-6);
-}
-
 /* Sources are known, so no pixel that is made is read by another one. */
 static void
 vote(Patches *patches, bool is_exact)
@@ -607,8 +655,6 @@ search(Patches *patches, int n_sweeps, const SdeSpan *span, GError **error)
     GCancellable *cancellable = span != NULL ? span->cancellable : NULL;
     size_t n_stripes = (size_t) sde_divide_up(level->height, STRIPE) + 1;
 
-    sde_parallel_for(patches->task->pool, (size_t) level->height, cancellable,
-                     measure_row, patches);
     for (int i = 0; i < n_sweeps; i++) {
         if (!sde_span_step(span, i, n_sweeps, error)) {
             return false;
@@ -635,6 +681,7 @@ fill_level(Patches *patches, int i, const SdeSpan *span, GError **error)
         SdeSpan part = sde_span_part(span, round, n_rounds);
         bool is_first = is_coarsest && round == 0;
 
+        measure_matches(patches, round == 0, span != NULL ? span->cancellable : NULL);
         if (!search(patches, is_first ? 3 * N_SEARCHES : N_SEARCHES, &part, error)) {
             return false;
         }
