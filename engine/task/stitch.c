@@ -1,11 +1,12 @@
-/* Poisson's equation for what is added: minus its Laplacian is the divergence of the
- * steps. It is solved from coarse to fine, each grid beginning with what the coarser
- * one found, by Gauss and Seidel's method in the order of a chess board: white fields
- * depend on black ones alone, so rows can be shared among threads.
- * SPDX-License-Identifier: GPL-3.0-or-later */
+/* A screened Poisson's equation for what is added: its Laplacian, less a tension times
+ * itself, is the divergence of the steps. It is solved from coarse to fine, each grid
+ * beginning with what the coarser one found, by Gauss and Seidel's method in the order
+ * of a chess board: white fields depend on black ones alone, so rows can be shared
+ * among threads. SPDX-License-Identifier: GPL-3.0-or-later */
 #include "task/stitch.h"
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/arena.h"
@@ -13,8 +14,11 @@
 #define RGB        3
 #define MAX_GRIDS  12
 #define LEAST_SIDE 4  /* of a grid worth having */
-#define N_SWEEPS   12 /* on each grid */
+#define N_SWEEPS   12 /* on the finest grid; twice as many on each coarser one */
 #define OVER       1.7f
+/* Pixels^-2: some 20 pixels from all steps a shift ends. Without it those of a piece
+ * that is repeated add up to another colour at the far side of a hole. */
+#define TENSION 2e-3f
 /* Of -1..1: a greater step is an edge between two things. */
 #define SMALL_STEP 0.3f
 
@@ -23,6 +27,7 @@ typedef struct {
     float *shift;         /* × RGB: what is added */
     float *steps;         /* × RGB: minus the divergence of the steps */
     unsigned char *moves; /* 1 where a pixel may be changed */
+    float tension;        /* how much a shift is drawn to zero */
 } Grid;
 
 typedef struct {
@@ -47,6 +52,8 @@ count(const Grid *grid)
 static void
 solver_alloc(Solver *solver, int width, int height, SdeArena *arena)
 {
+    float tension = TENSION;
+
     solver->n_grids = 0;
     while (solver->n_grids < MAX_GRIDS &&
            (solver->n_grids == 0 || MIN(width, height) >= LEAST_SIDE)) {
@@ -54,6 +61,8 @@ solver_alloc(Solver *solver, int width, int height, SdeArena *arena)
 
         grid->width = width;
         grid->height = height;
+        grid->tension = tension;
+        tension *= 4.0f; /* a pixel of the next grid stands for four */
         grid->shift = sde_arena_alloc(arena, RGB * count(grid));
         grid->steps = sde_arena_alloc(arena, RGB * count(grid));
         grid->moves = (unsigned char *) sde_arena_alloc(arena, (count(grid) + 3) / 4);
@@ -172,7 +181,25 @@ load_finest(const SdeStitch *stitch, const Grid *grid)
     }
 }
 
-/* Of 2 × 2 pixels: sums, and a pixel that stays stays. */
+/* The four pixels of the next grid that are nearest to pixel (x, y), and their shares.
+ */
+static void
+find_parents(const Grid *coarse, int x, int y, int parents[4])
+{
+    for (int k = 0; k < 4; k++) {
+        int j = x / 2 + k % 2 * (x % 2 == 1 ? 1 : -1);
+        int i = y / 2 + k / 2 * (y % 2 == 1 ? 1 : -1);
+
+        parents[k] = CLAMP(i, 0, coarse->height - 1) * coarse->width +
+                     CLAMP(j, 0, coarse->width - 1);
+    }
+}
+
+static const float shares[4] = {9.0f / 16, 3.0f / 16, 3.0f / 16, 1.0f / 16};
+
+/* Of 2 × 2 pixels; one that stays makes all stay. Steps are shared out as shifts are
+ * gathered: if each pixel's went to one alone, those in every other row would count
+ * double, or not at all. */
 static void
 load_coarser(const Grid *fine, const Grid *grid)
 {
@@ -180,12 +207,16 @@ load_coarser(const Grid *fine, const Grid *grid)
     memset(grid->moves, 1, count(grid));
     for (int y = 0; y < fine->height; y++) {
         for (int x = 0; x < fine->width; x++) {
-            int from = y * fine->width + x, to = y / 2 * grid->width + x / 2;
+            int from = y * fine->width + x, parents[4];
 
-            for (int c = 0; c < RGB; c++) {
-                color_at(grid->steps, to)[c] += color_at(fine->steps, from)[c];
+            find_parents(grid, x, y, parents);
+            grid->moves[parents[0]] &= fine->moves[from];
+            for (int k = 0; k < 4; k++) {
+                for (int c = 0; c < RGB; c++) {
+                    color_at(grid->steps, parents[k])[c] +=
+                        shares[k] * color_at(fine->steps, from)[c];
+                }
             }
-            grid->moves[to] &= fine->moves[from];
         }
     }
 }
@@ -222,16 +253,18 @@ relax_row(size_t row, int thread, void *data)
         for (int c = 0; c < RGB; c++) {
             float *shift = color_at(grid->shift, at) + c;
 
-            *shift += OVER * (sum[c] / (float) n - *shift);
+            *shift += OVER * (sum[c] / ((float) n + grid->tension) - *shift);
         }
     }
 }
 
 static void
-relax(Solver *solver, const Grid *grid, SdePool *pool)
+relax(Solver *solver, int index, SdePool *pool)
 {
+    const Grid *grid = &solver->grids[index];
+
     solver->grid = grid;
-    for (int i = 0; i < 2 * N_SWEEPS; i++) {
+    for (int i = 0; i < 2 * (N_SWEEPS << index); i++) {
         solver->color = i % 2;
         sde_parallel_for(pool, (size_t) grid->height, NULL, relax_row, solver);
     }
@@ -240,13 +273,17 @@ relax(Solver *solver, const Grid *grid, SdePool *pool)
 static void
 begin_with(const Grid *coarse, const Grid *grid)
 {
+    memset(grid->shift, 0, RGB * count(grid) * sizeof(float));
     for (int y = 0; y < grid->height; y++) {
         for (int x = 0; x < grid->width; x++) {
-            int at = y * grid->width + x;
-            const float *from = color_at(coarse->shift, y / 2 * coarse->width + x / 2);
+            int at = y * grid->width + x, parents[4];
 
-            for (int c = 0; c < RGB; c++) {
-                color_at(grid->shift, at)[c] = grid->moves[at] ? from[c] : 0.0f;
+            find_parents(coarse, x, y, parents);
+            for (int k = 0; grid->moves[at] && k < 4; k++) {
+                for (int c = 0; c < RGB; c++) {
+                    color_at(grid->shift, at)[c] +=
+                        shares[k] * color_at(coarse->shift, parents[k])[c];
+                }
             }
         }
     }
@@ -275,7 +312,7 @@ sde_stitch_run(const SdeStitch *stitch, SdePool *pool, GError **error)
         } else {
             begin_with(&solver.grids[i + 1], grid);
         }
-        relax(&solver, grid, pool);
+        relax(&solver, i, pool);
     }
     for (size_t i = 0; i < count(&solver.grids[0]); i++) {
         for (size_t c = 0; c < RGB; c++) {

@@ -115,6 +115,32 @@ test_an_edge_of_the_sources_stays(void)
     assert_near((double) find_greatest_step(&picture, MIDDLE - 1, 1), 0.06, 0.002);
 }
 
+/* A slope of four pixels, again and again to the edge of the picture: each step is
+ * small, and all of them would make another colour. */
+static void
+test_shifts_do_not_add_up(void)
+{
+    enum { LENGTH = 320, ROWS = 64 };
+    static float values[LENGTH * ROWS][3];
+    static int sources[LENGTH * ROWS];
+    const SdeStitch job = {LENGTH, ROWS, 3, values[0], sources};
+    GError *error = NULL;
+
+    for (int i = 0; i < LENGTH * ROWS; i++) {
+        int x = i % LENGTH;
+
+        sources[i] = i - x + (x < BEGIN ? x : x % 4 + 4);
+        for (int c = 0; c < 3; c++) {
+            values[i][c] = 0.02f * (float) (x < BEGIN ? x : x % 4 + 4);
+        }
+    }
+    g_assert_true(sde_stitch_run(&job, NULL, &error));
+    g_assert_no_error(error);
+    for (int x = LENGTH / 2 - 10; x < LENGTH / 2 + 10; x++) {
+        assert_near((double) values[ROWS / 2 * LENGTH + x][0], 0.11, 0.06);
+    }
+}
+
 static void
 test_threads_do_not_show(void)
 {
@@ -136,6 +162,7 @@ main(int argc, char **argv)
     g_test_add_func("/stitch/a-great-step-stays", test_a_great_step_stays);
     g_test_add_func("/stitch/an-edge-of-the-sources-stays",
                     test_an_edge_of_the_sources_stays);
+    g_test_add_func("/stitch/shifts-do-not-add-up", test_shifts_do_not_add_up);
     g_test_add_func("/stitch/threads-do-not-show", test_threads_do_not_show);
     return g_test_run();
 }
