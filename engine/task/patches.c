@@ -527,18 +527,18 @@ static int
 choose_source(const Patches *patches, int x, int y)
 {
     const Level *level = patches->level;
-    int sources[N_PATCH], n = 0, best = 0;
-    float weights[N_PATCH];
+    int sources[N_PATCH] = {level->matches[index_of(level, x, y)]}, n = 0, best = 0;
+    float weights[N_PATCH] = {0};
 
     for (int i = MAX(y - REACH, 0); i <= MIN(y + REACH, level->height - 1); i++) {
         for (int j = MAX(x - REACH, 0); j <= MIN(x + REACH, level->width - 1); j++) {
             int k = 0;
             float weight = read_vote(patches, j, i, x, y, &sources[n]);
 
-            while (sources[k] != sources[n]) {
+            while (sources[k] != sources[n]) { /* a new one is found at n */
                 k++;
             }
-            weights[k] = k < n ? weights[k] + weight : weight;
+            weights[k] += weight;
             n += k == n;
         }
     }
