@@ -442,7 +442,8 @@ find_usual_cost(Patches *patches)
     patches->usual_cost = (float) MAX(sum / (double) n, 1e-6);
 }
 
-/* Half of it is that of the round before: all that leave a crowd at once would meet
+/* What a source costs more where patches are copied more often than all could share.
+ * Half of it is that of the round before: all that leave a crowd at once would meet
  * again elsewhere. */
 static void
 measure_crowds(Patches *patches, bool is_new)

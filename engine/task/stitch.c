@@ -16,6 +16,7 @@
 #define LEAST_SIDE 4  /* of a grid worth having */
 #define N_SWEEPS   12 /* on the finest grid; twice as many on each coarser one */
 #define OVER       1.7f
+#define SMALL_GRID 16384 /* pixels; fewer are done before another thread wakes */
 /* Pixels^-2: some 20 pixels from all steps a shift ends. Without it those of a piece
  * that is repeated add up to another colour at the far side of a hole. */
 #define TENSION 2e-3f
@@ -264,6 +265,7 @@ relax(Solver *solver, int index, SdePool *pool)
     const Grid *grid = &solver->grids[index];
 
     solver->grid = grid;
+    pool = count(grid) < SMALL_GRID ? NULL : pool;
     for (int i = 0; i < 2 * (N_SWEEPS << index); i++) {
         solver->color = i % 2;
         sde_parallel_for(pool, (size_t) grid->height, NULL, relax_row, solver);
