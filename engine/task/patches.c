@@ -557,7 +557,6 @@ vote_row(size_t row, int thread, void *data)
 
     for (int x = 0; x < level->width; x++) {
         size_t at = index_of(level, x, (int) row);
-
         float *out = patches->votes + N_FEATURES * at;
 
         patches->sources[at] = (int) at;

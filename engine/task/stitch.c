@@ -296,6 +296,7 @@ sde_stitch_run(const SdeStitch *stitch, SdePool *pool, GError **error)
 {
     g_autoptr(SdeArena) arena =
         sde_arena_new(sde_stitch_plan(stitch->width, stitch->height), error);
+    const Grid *coarsest;
     Solver solver;
 
     if (arena == NULL) {
@@ -306,14 +307,11 @@ sde_stitch_run(const SdeStitch *stitch, SdePool *pool, GError **error)
     for (int i = 1; i < solver.n_grids; i++) {
         load_coarser(&solver.grids[i - 1], &solver.grids[i]);
     }
-    for (int i = solver.n_grids - 1; i >= 0; i--) {
-        const Grid *grid = &solver.grids[i];
-
-        if (i == solver.n_grids - 1) {
-            memset(grid->shift, 0, RGB * count(grid) * sizeof(float));
-        } else {
-            begin_with(&solver.grids[i + 1], grid);
-        }
+    coarsest = &solver.grids[solver.n_grids - 1];
+    memset(coarsest->shift, 0, RGB * count(coarsest) * sizeof(float));
+    relax(&solver, solver.n_grids - 1, pool);
+    for (int i = solver.n_grids - 2; i >= 0; i--) {
+        begin_with(&solver.grids[i + 1], &solver.grids[i]);
         relax(&solver, i, pool);
     }
     for (size_t i = 0; i < count(&solver.grids[0]); i++) {
