@@ -14,7 +14,6 @@
 #define MAX_SEGMENTS    9
 #define BLOCK_PIXELS    96 /* at most; a multiple of 6, and near one of 14 */
 #define COLD_BLOCKS     4  /* more of them find the weights in a cache */
-#define LINE            16 /* floats of a cache line */
 #define ROUNDED_PADDING 32 /* between rounded rows: powers of two share cache sets */
 #define WINOGRAD_WIDTH  16 /* input channels come in whole vectors of any level */
 
@@ -140,7 +139,10 @@ typedef struct {
     int n_segments;
     int depths[MAX_SEGMENTS];
     int pixels; /* of one sample's output */
+    int n_threads;
+    size_t n_blocks; /* of pixels */
     int blocks_per_sample, panel_groups;
+    size_t panel_size;  /* floats of a panel's weights */
     bool cold;          /* weights come from memory */
     const float **rows; /* per thread: n_segments × BLOCK_PIXELS */
     bool rounds_first;  /* all rows, as several blocks multiply each; bf16 only */
@@ -148,71 +150,6 @@ typedef struct {
     size_t rounded_stride;
     float *tiles; /* per thread: BLOCK_PIXELS × panel */
 } Direct;
-
-/* Where output pixel (y, x) of sample n finds its input for a tap; or zeros. */
-static const float *
-find_input(const Direct *direct, const SdeTensor *input, int n, int y, int x)
-{
-    const int up = direct->job.conv->shape.upsample;
-
-    if (y < 0 || x < 0 || y >= input->h * up || x >= input->w * up) {
-        return direct->job.conv->zeros;
-    }
-
-    const size_t row = ((size_t) n * input->h + (size_t) (y / up)) * (size_t) input->w;
-
-    return input->data + (row + (size_t) (x / up)) * (size_t) input->c;
-}
-
-static void
-list_rows(const Direct *direct, int n, int first, int count, const float **rows)
-{
-    const SdeConvShape *s = &direct->job.conv->shape;
-    const SdeConvInput *input = direct->job.input;
-    const int out_width = direct->job.y->w;
-
-    for (int i = 0; i < count; i++) {
-        const int y = (first + i) / out_width * s->stride - s->pad;
-        const int x = (first + i) % out_width * s->stride - s->pad;
-
-        for (int tap = 0; tap < s->side * s->side; tap++) {
-            rows[tap * count + i] =
-                find_input(direct, input->x, n, y + tap / s->side, x + tap % s->side);
-        }
-        if (input->x2 != NULL) {
-            rows[count + i] = find_input(direct, input->x2, n, y, x);
-        }
-    }
-}
-
-/* Of a 1×1 convolution: a micro-tile walks many short rows at a time, which hardware
- * does not foresee, so that each line would be waited for. */
-static void
-fetch_rows(const Direct *direct, int count, const float *const *rows)
-{
-    for (int s = 0; s < direct->n_segments; s++) {
-        for (int i = 0; i < count; i++) {
-            for (int c = 0; c < direct->depths[s]; c += LINE) {
-                __builtin_prefetch(rows[s * count + i] + c, 0, 2);
-            }
-        }
-    }
-}
-
-/* The rows of a block, their segments joined. */
-static void
-round_rows(const Direct *direct, int count, const float *const *rows, SdeBf16 *to)
-{
-    const size_t stride = direct->rounded_stride;
-
-    for (int s = 0; s < direct->n_segments; s++) {
-        for (int i = 0; i < count; i++) {
-            direct->job.kernels->to_bf16(rows[s * count + i], direct->depths[s],
-                                         to + (size_t) i * stride);
-        }
-        to += direct->depths[s];
-    }
-}
 
 /* Even shares: share i of `total` cut into `n` is [i * total / n, (i + 1) * total / n).
  */
@@ -238,6 +175,72 @@ find_pixels(const Direct *direct, size_t pixel_block)
                      share(direct->pixels, n_blocks, i + 1) - first};
 }
 
+/* Where pixel (y, x) of sample n, which may be an enlarged one, finds its channels; or
+ * zeros. */
+static const float *
+find_input(const Direct *direct, const SdeTensor *input, int n, int y, int x)
+{
+    const int shift = direct->job.conv->shape.upsample - 1;
+
+    if (y < 0 || x < 0 || y >= input->h << shift || x >= input->w << shift) {
+        return direct->job.conv->zeros;
+    }
+
+    const size_t row =
+        ((size_t) n * input->h + (size_t) (y >> shift)) * (size_t) input->w;
+
+    return input->data + (row + (size_t) (x >> shift)) * (size_t) input->c;
+}
+
+/* The rows of a tap, `down` and `right` of the window's first, for each pixel. */
+static void
+list_segment(const Direct *direct, const SdeTensor *input, const Pixels *pixels,
+             int down, int right, const float **rows)
+{
+    const SdeConvShape *s = &direct->job.conv->shape;
+    const int width = direct->job.y->w;
+    int y = pixels->first / width, x = pixels->first % width;
+
+    for (int i = 0; i < pixels->count; i++) {
+        rows[i] = find_input(direct, input, pixels->n, y * s->stride - s->pad + down,
+                             x * s->stride - s->pad + right);
+        if (++x == width) {
+            x = 0;
+            y++;
+        }
+    }
+}
+
+static void
+list_rows(const Direct *direct, const Pixels *pixels, const float **rows)
+{
+    const int side = direct->job.conv->shape.side;
+    const SdeConvInput *input = direct->job.input;
+
+    for (int tap = 0; tap < side * side; tap++) {
+        list_segment(direct, input->x, pixels, tap / side, tap % side,
+                     rows + (size_t) tap * pixels->count);
+    }
+    if (input->x2 != NULL) {
+        list_segment(direct, input->x2, pixels, 0, 0, rows + pixels->count);
+    }
+}
+
+/* The rows of a block, their segments joined. */
+static void
+round_rows(const Direct *direct, int count, const float *const *rows, SdeBf16 *to)
+{
+    const size_t stride = direct->rounded_stride;
+
+    for (int s = 0; s < direct->n_segments; s++) {
+        for (int i = 0; i < count; i++) {
+            direct->job.kernels->to_bf16(rows[s * count + i], direct->depths[s],
+                                         to + (size_t) i * stride);
+        }
+        to += direct->depths[s];
+    }
+}
+
 static SdeBf16 *
 find_rounded(const Direct *direct, size_t pixel_block, int thread)
 {
@@ -254,10 +257,7 @@ gather_rows(const Direct *direct, size_t pixel_block, int thread)
     const float **rows =
         direct->rows + (size_t) thread * direct->n_segments * BLOCK_PIXELS;
 
-    list_rows(direct, pixels.n, pixels.first, pixels.count, rows);
-    if (direct->job.conv->shape.side == 1) {
-        fetch_rows(direct, pixels.count, rows);
-    }
+    list_rows(direct, &pixels, rows);
     if (direct->job.conv->bf16) {
         round_rows(direct, pixels.count, rows,
                    find_rounded(direct, pixel_block, thread));
@@ -269,6 +269,34 @@ static void
 run_rounding(size_t pixel_block, int thread, void *data)
 {
     gather_rows(data, pixel_block, thread);
+}
+
+/* What to fetch while the i-th panel of a block is multiplied: the next panel's weights
+ * where they are cold; else, of a 1×1 convolution, the pixels of the next block that
+ * this thread may expect. Each pixel there is one short row, and a micro-tile walks
+ * several at a time: hardware does not foresee that, and each line would be waited for.
+ */
+static SdeAhead
+find_ahead(const Direct *direct, const float *next_weights, int i, size_t pixel_block)
+{
+    const SdeConv *conv = direct->job.conv;
+    const SdeTensor *const inputs[2] = {direct->job.input->x, direct->job.input->x2};
+
+    if (direct->cold) {
+        return (SdeAhead) {next_weights, direct->panel_size * sizeof(float)};
+    }
+    pixel_block += (size_t) direct->n_threads;
+    if (conv->shape.side != 1 || direct->panel_groups > 1 ||
+        pixel_block >= direct->n_blocks || i >= 2 || inputs[i] == NULL) {
+        return (SdeAhead) {NULL, 0};
+    }
+
+    const Pixels next = find_pixels(direct, pixel_block);
+    const size_t channels = (size_t) inputs[i]->c;
+    const size_t pixel = (size_t) next.n * direct->pixels + next.first;
+
+    return (SdeAhead) {inputs[i]->data + pixel * channels,
+                       next.count * channels * sizeof(float)};
 }
 
 static void
@@ -284,24 +312,22 @@ run_block(size_t block, int thread, void *data)
     const float **rows =
         direct->rounds_first ? NULL : gather_rows(direct, pixel_block, thread);
     float *tile = direct->tiles + (size_t) thread * BLOCK_PIXELS * kernels->panel;
-    const size_t panel_size = sde_conv_count_weights(job->conv) / job->n_panels;
-    SdePanelInput input = {rows, direct->depths, pixels.count, direct->n_segments,
-                           NULL};
-    SdeBf16Input rounded = {NULL, direct->rounded_stride, pixels.count,
-                            s->cin * s->side * s->side, NULL};
+    SdePanelInput input = {rows, direct->depths, pixels.count, direct->n_segments, {0}};
+    SdeBf16Input rounded = {
+        NULL, direct->rounded_stride, pixels.count, s->cin * s->side * s->side, {0}};
+    const int first_panel = share(job->n_panels, direct->panel_groups, group);
     const int last_panel = share(job->n_panels, direct->panel_groups, group + 1);
     const size_t pixel = (size_t) pixels.n * direct->pixels + pixels.first;
 
     if (job->conv->bf16) {
         rounded.rows = find_rounded(direct, pixel_block, thread);
     }
-    for (int p = share(job->n_panels, direct->panel_groups, group); p < last_panel;
-         p++) {
-        const float *weights = job->conv->weights + (size_t) p * panel_size;
+    for (int p = first_panel; p < last_panel; p++) {
+        const float *weights = job->conv->weights + (size_t) p * direct->panel_size;
 
-        input.next = direct->cold ? weights + panel_size : NULL;
+        input.ahead = rounded.ahead = find_ahead(direct, weights + direct->panel_size,
+                                                 p - first_panel, pixel_block);
         if (job->conv->bf16) {
-            rounded.next = input.next;
             kernels->multiply_bf16(&rounded, weights, tile, (size_t) kernels->panel);
         } else {
             kernels->multiply(&input, weights, tile, (size_t) kernels->panel);
@@ -322,7 +348,7 @@ run_direct(SdeCompute *compute, SdeConvJob *job)
 {
     const SdeConvShape *s = &job->conv->shape;
     const SdeConvInput *input = job->input;
-    Direct direct = {.n_segments = s->side * s->side};
+    Direct direct = {.n_segments = s->side * s->side, .n_threads = compute->n_threads};
 
     for (int i = 0; i < direct.n_segments; i++) {
         direct.depths[i] = input->x->c;
@@ -335,6 +361,8 @@ run_direct(SdeCompute *compute, SdeConvJob *job)
 
     const int n_blocks = direct.blocks_per_sample * job->y->n;
 
+    direct.n_blocks = (size_t) n_blocks;
+    direct.panel_size = sde_conv_count_weights(job->conv) / job->n_panels;
     direct.cold = n_blocks <= COLD_BLOCKS;
     sde_conv_alloc_sums(compute, job, (size_t) n_blocks);
     direct.job = *job;

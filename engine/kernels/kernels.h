@@ -25,6 +25,13 @@ typedef enum {
 
 #define SDE_FIT_TERMS 32 /* floats of an equation of a fit, zeros included */
 
+/* What will be read next, where it comes from memory and not from a cache: fetched a
+ * little at each step of a product. */
+typedef struct {
+    const void *begin; /* NULL: nothing */
+    size_t size;       /* bytes */
+} SdeAhead;
+
 /* Rows of activations, given by pointers so that a convolution needs no copy of its
  * windows: the inner dimension is cut into segments (the taps of a 3×3 window, or the
  * two tensors of a concatenation), and row r of segment s begins at rows[s * n_rows +
@@ -33,8 +40,7 @@ typedef struct {
     const float *const *rows;
     const int *depths; /* floats of each segment */
     int n_rows, n_segments;
-    const void *next; /* nullable: the weights that will be multiplied next, where they
-                       * come from memory and not from a cache */
+    SdeAhead ahead;
 } SdePanelInput;
 
 /* The upper half of a float. */
@@ -69,7 +75,7 @@ typedef struct {
     const SdeBf16 *rows;
     size_t stride;
     int n_rows, depth; /* depth is even */
-    const void *next;  /* as in SdePanelInput */
+    SdeAhead ahead;
 } SdeBf16Input;
 
 /* What happens to sums when they are written: (sum + addend[c] + residual) * scale. */

@@ -243,18 +243,20 @@ find_weights(const Winograd *w, int panel, int matrix)
            ((size_t) panel * w->n_matrices + matrix) * count_matrix(w->job->conv);
 }
 
-/* A matrix of V by weights[cin][panel]; `next` as in SdePanelInput. */
+/* A matrix of V by weights[cin][panel]; `next` is nullable: as many weights, which will
+ * be read next. */
 static void
 multiply(const Winograd *w, const Block *block, int matrix, const float *weights,
          const float *next, float *m)
 {
     const SdeKernels *kernels = w->job->kernels;
+    const SdeAhead ahead = {next, count_matrix(w->job->conv) * sizeof(float)};
     const float *v = block->v + (size_t) matrix * w->v_matrix;
     const float *rows[MAX_LATE_TILES];
 
     if (w->job->conv->bf16) {
         const SdeBf16Input input = {(const SdeBf16 *) (const void *) v, 2 * w->v_row,
-                                    block->count, w->job->conv->shape.cin, next};
+                                    block->count, w->job->conv->shape.cin, ahead};
 
         kernels->multiply_bf16(&input, weights, m, (size_t) kernels->panel);
         return;
@@ -263,7 +265,8 @@ multiply(const Winograd *w, const Block *block, int matrix, const float *weights
         rows[t] = v + (size_t) t * w->v_row;
     }
 
-    const SdePanelInput input = {rows, &w->job->conv->shape.cin, block->count, 1, next};
+    const SdePanelInput input = {rows, &w->job->conv->shape.cin, block->count, 1,
+                                 ahead};
 
     kernels->multiply(&input, weights, m, (size_t) kernels->panel);
 }

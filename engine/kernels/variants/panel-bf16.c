@@ -1,6 +1,7 @@
 /* The micro-kernel over bfloat16: as panel.c, two products of each lane at a time,
  * summed in float (AVX512-BF16's VDPBF16PS). Levels without that have none of this.
  * SPDX-License-Identifier: GPL-3.0-or-later */
+#include "kernels/variants/fetch.h"
 #include "kernels/variants/levels.h"
 #include "kernels/variants/vec.h"
 
@@ -23,8 +24,7 @@ load_pair(const SdeBf16 *p)
 
 static inline __attribute__((always_inline)) void
 multiply_rows(int n_rows, const SdeBf16Input *input, const SdeBf16 *rows,
-              const SdeBf16 *weights, const char *next, size_t step, float *out,
-              size_t stride)
+              const SdeBf16 *weights, Fetch fetch, float *out, size_t stride)
 {
     __m512 sums[ROWS][VECTORS];
     const SdeBf16 *a[ROWS];
@@ -42,8 +42,7 @@ multiply_rows(int n_rows, const SdeBf16Input *input, const SdeBf16 *rows,
             w[v] = (__m512bh) _mm512_loadu_si512(weights + (size_t) 2 * WIDTH * v);
         }
         weights += PAIRS;
-        __builtin_prefetch(next, 0, 2);
-        next += step;
+        fetch_step(&fetch);
         for (int r = 0; r < n_rows; r++) {
             const __m512bh x = (__m512bh) _mm512_set1_epi32(load_pair(a[r] + k));
 
@@ -62,12 +61,11 @@ multiply_rows(int n_rows, const SdeBf16Input *input, const SdeBf16 *rows,
 
 static void
 multiply_some(int n_rows, const SdeBf16Input *input, const SdeBf16 *rows,
-              const SdeBf16 *weights, const char *next, size_t step, float *out,
-              size_t stride)
+              const SdeBf16 *weights, Fetch fetch, float *out, size_t stride)
 {
-#define CASE(n)                                                          \
-    case n:                                                              \
-        multiply_rows(n, input, rows, weights, next, step, out, stride); \
+#define CASE(n)                                                     \
+    case n:                                                         \
+        multiply_rows(n, input, rows, weights, fetch, out, stride); \
         break;
     switch (n_rows) {
         FOR_EACH_N_ROWS(CASE)
@@ -83,9 +81,8 @@ LEVEL(multiply_bf16)(const SdeBf16Input *input, const void *weights, float *out,
                      size_t stride)
 {
     const int n_tiles = (input->n_rows + ROWS - 1) / ROWS;
-    const size_t step =
-        input->next == NULL ? 0 : PAIRS * sizeof(SdeBf16) / (size_t) n_tiles;
-    const char *next = input->next == NULL ? weights : input->next;
+    const size_t steps = (size_t) input->depth / 2; /* of a micro-tile */
+    Fetch fetch = fetch_plan(&input->ahead, (size_t) n_tiles * steps, weights);
     int first = 0;
 
     for (int i = 0; i < n_tiles; i++) {
@@ -93,8 +90,8 @@ LEVEL(multiply_bf16)(const SdeBf16Input *input, const void *weights, float *out,
         const int n_rows = (rest + n_tiles - i - 1) / (n_tiles - i);
 
         multiply_some(n_rows, input, input->rows + (size_t) first * input->stride,
-                      weights, next, step, out + (size_t) first * stride, stride);
-        next += (size_t) input->depth / 2 * step;
+                      weights, fetch, out + (size_t) first * stride, stride);
+        fetch_skip(&fetch, steps);
         first += n_rows;
     }
 }

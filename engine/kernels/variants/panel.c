@@ -7,6 +7,7 @@
  * SPDX-License-Identifier: GPL-3.0-or-later */
 #include <stdbool.h>
 
+#include "kernels/variants/fetch.h"
 #include "kernels/variants/levels.h"
 #include "kernels/variants/vec.h"
 
@@ -15,19 +16,12 @@
  * fifth off the error, and 3 % more time. */
 #define PART 64
 
-/* Weights that the next call will read, fetched into the cache a little at each step: a
- * step of 0 fetches what is there already. */
-typedef struct {
-    const float *next;
-    int step;
-} Ahead;
-
 /* `n_rows` is a constant wherever these are inlined: the loops over rows vanish and the
  * sums become registers. */
 
 static inline __attribute__((always_inline)) void
 multiply_part(int n_rows, const float *const *a, int begin, int end,
-              const float *weights, Ahead ahead, bool add, float *out, size_t stride)
+              const float *weights, Fetch fetch, bool add, float *out, size_t stride)
 {
     Vec sums[ROWS][VECTORS];
 
@@ -43,8 +37,7 @@ multiply_part(int n_rows, const float *const *a, int begin, int end,
             w[c / WIDTH] = vec_load(weights + c);
         }
         weights += PANEL;
-        __builtin_prefetch(ahead.next, 0, 2);
-        ahead.next += ahead.step;
+        fetch_step(&fetch);
         for (int r = 0; r < n_rows; r++) {
             const Vec x = vec_splat(a[r][k]);
 
@@ -65,7 +58,7 @@ multiply_part(int n_rows, const float *const *a, int begin, int end,
 
 static inline __attribute__((always_inline)) void
 multiply_rows(int n_rows, const SdePanelInput *input, int first, const float *weights,
-              Ahead ahead, float *out, size_t stride)
+              Fetch fetch, float *out, size_t stride)
 {
     bool add = false;
 
@@ -81,10 +74,10 @@ multiply_rows(int n_rows, const SdePanelInput *input, int first, const float *we
             const int rest = depth - begin;
             const int n = rest < PART ? rest : PART;
 
-            multiply_part(n_rows, a, begin, begin + n, weights, ahead, add, out,
+            multiply_part(n_rows, a, begin, begin + n, weights, fetch, add, out,
                           stride);
             weights += (size_t) n * PANEL;
-            ahead.next += (size_t) n * (size_t) ahead.step;
+            fetch_skip(&fetch, (size_t) n);
             add = true;
         }
     }
@@ -92,11 +85,11 @@ multiply_rows(int n_rows, const SdePanelInput *input, int first, const float *we
 
 static void
 multiply_some(int n_rows, const SdePanelInput *input, int first, const float *weights,
-              Ahead ahead, float *out, size_t stride)
+              Fetch fetch, float *out, size_t stride)
 {
 #define CASE(n)                                                      \
     case n:                                                          \
-        multiply_rows(n, input, first, weights, ahead, out, stride); \
+        multiply_rows(n, input, first, weights, fetch, out, stride); \
         break;
     switch (n_rows) {
         FOR_EACH_N_ROWS(CASE)
@@ -113,23 +106,22 @@ LEVEL(multiply)(const SdePanelInput *input, const float *weights, float *out,
                 size_t stride)
 {
     const int n_tiles = (input->n_rows + ROWS - 1) / ROWS;
-    Ahead ahead = {weights, 0};
     int first = 0;
     size_t depth = 0;
 
     for (int i = 0; i < input->n_segments; i++) {
         depth += (size_t) input->depths[i];
     }
-    if (input->next != NULL) {
-        ahead = (Ahead) {input->next, PANEL / n_tiles};
-    }
+
+    Fetch fetch = fetch_plan(&input->ahead, (size_t) n_tiles * depth, weights);
+
     for (int i = 0; i < n_tiles; i++) {
         const int rest = input->n_rows - first;
         const int n_rows = (rest + n_tiles - i - 1) / (n_tiles - i);
 
-        multiply_some(n_rows, input, first, weights, ahead,
+        multiply_some(n_rows, input, first, weights, fetch,
                       out + (size_t) first * stride, stride);
-        ahead.next += depth * (size_t) ahead.step;
+        fetch_skip(&fetch, depth);
         first += n_rows;
     }
 }
