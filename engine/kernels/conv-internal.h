@@ -74,6 +74,8 @@ void sde_conv_alloc_sums(SdeCompute *compute, SdeConvJob *job, size_t n_blocks);
 void sde_conv_clear_sums(const SdeConvJob *job, size_t block, int panel);
 void sde_conv_add_sums(const SdeConvJob *job, size_t n_blocks);
 
+/* Does it normalise its input block by block? */
+bool sde_winograd_takes_norm(const SdeConvJob *job);
 size_t sde_winograd_count_weights(const SdeConv *conv);
 void sde_winograd_prepare(SdeConv *conv, const float *weights);
 void sde_winograd_run(SdeCompute *compute, SdeConvJob *job);

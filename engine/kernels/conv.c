@@ -471,7 +471,24 @@ check_shapes(const SdeConv *conv, const SdeConvInput *input, const SdeTensor *y)
     g_assert(x->c + c2 == s->cin && y->c == s->cout && x->n == y->n);
     g_assert(y->h == (x->h * s->upsample + s->stride - 1) / s->stride);
     g_assert(y->w == (x->w * s->upsample + s->stride - 1) / s->stride);
-    g_assert(input->x2 == NULL || s->side == 1);
+    g_assert(input->x2 == NULL || s->side == 1 || input->norm != NULL);
+}
+
+/* Normalises x and x2 to a map of their own, unless that is done block by block. */
+static void
+normalise_first(SdeCompute *compute, SdeConvJob *job, SdeConvInput *input, SdeTensor *a)
+{
+    const SdeTensor *x = input->x;
+
+    if (input->norm == NULL ||
+        (job->conv->winograd != 0 && sde_winograd_takes_norm(job))) {
+        return;
+    }
+    *a = sde_compute_alloc(compute, x->n, x->h, x->w, job->conv->shape.cin);
+    sde_scale_shift_run(compute, input->norm, x, input->x2, a);
+    input->x = a;
+    input->x2 = NULL;
+    input->norm = NULL;
 }
 
 void
@@ -479,14 +496,17 @@ sde_conv_run(SdeCompute *compute, const SdeConv *conv, const SdeConvInput *input
              SdeTensor *y)
 {
     const size_t mark = sde_arena_mark(compute->arena);
+    SdeConvInput seen = *input;
+    SdeTensor normalised;
     SdeConvJob job = {.kernels = sde_kernels_get(),
                       .conv = conv,
-                      .input = input,
+                      .input = &seen,
                       .y = y,
                       .scale = input->scale == 0.0f ? 1.0f : input->scale};
 
     check_shapes(conv, input, y);
     job.n_panels = sde_conv_count_panels(job.kernels, conv->shape.cout);
+    normalise_first(compute, &job, &seen, &normalised);
     job.addends = add_shift(compute, conv, input->shift, y->n);
     if (conv->winograd != 0) {
         sde_winograd_run(compute, &job);

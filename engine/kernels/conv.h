@@ -8,7 +8,7 @@
 
 #include <stdbool.h>
 
-#include "kernels/compute.h"
+#include "kernels/norm.h"
 #include "sde.h"
 
 typedef struct {
@@ -43,7 +43,9 @@ void sde_conv_prepare(SdeConv *conv, const float *weights, const float *bias, in
 
 typedef struct {
     const SdeTensor *x;
-    const SdeTensor *x2;       /* nullable: further input channels; side 1 only */
+    const SdeTensor *x2;       /* nullable: further input channels; with side 3 only
+                                * where there is a norm */
+    const SdeScaleShift *norm; /* nullable: x and x2 pass through it on the way in */
     const float *shift;        /* nullable: n × cout, added */
     const SdeTensor *residual; /* nullable: added; may be y */
     float scale;               /* of the whole sum; 0 is read as 1 */

@@ -11,37 +11,43 @@
     16384 /* of x in a block: 64 KiB, a second-level cache's eighth \
            */
 
+/* Pixels of each sample in blocks. */
 typedef struct {
-    const SdeKernels *kernels;
-    const SdeNorm *norm;
-    const SdeNormInput *input;
-    SdeTensor *y;
     size_t pixels, block_pixels, blocks_per_sample;
-    double *sums;         /* per sample and block: sums of a part, then of squares */
-    double *totals;       /* per sample: channels sums, channels sums of squares */
-    float *scale, *shift; /* n × channels */
-} Norm;
+} Cut;
 
+static Cut
+cut_pixels(const SdeTensor *x, size_t channels)
+{
+    const size_t pixels = (size_t) x->h * (size_t) x->w;
+    const size_t block_pixels = MAX(BLOCK_FLOATS / channels, 1);
+
+    return (Cut) {pixels, block_pixels, (pixels + block_pixels - 1) / block_pixels};
+}
+
+/* Pixels of a block, counted through all samples. */
 typedef struct {
-    int sample;
-    size_t first, count; /* pixels */
+    size_t first, count;
 } Range;
 
 static Range
-find_range(const Norm *norm, size_t block)
+find_range(const Cut *cut, size_t block)
 {
-    const size_t i = block % norm->blocks_per_sample;
-    const size_t first = i * norm->block_pixels;
+    const size_t first = block % cut->blocks_per_sample * cut->block_pixels;
 
-    return (Range) {(int) (block / norm->blocks_per_sample), first,
-                    MIN(norm->block_pixels, norm->pixels - first)};
+    return (Range) {block / cut->blocks_per_sample * cut->pixels + first,
+                    MIN(cut->block_pixels, cut->pixels - first)};
 }
 
-static const float *
-find_pixels(const Norm *norm, const SdeTensor *x, const Range *range)
-{
-    return x->data + ((size_t) range->sample * norm->pixels + range->first) * x->c;
-}
+/* ---- statistics ------------------------------------------------------------------ */
+
+typedef struct {
+    const SdeNorm *norm;
+    const SdeNormInput *input;
+    Cut cut;
+    double *sums;   /* per sample and block: sums of a part, then of squares */
+    double *totals; /* per sample: channels sums, channels sums of squares */
+} Norm;
 
 typedef struct {
     const Norm *norm;
@@ -54,18 +60,18 @@ sum_block(size_t block, int thread, void *data)
     const PartSums *part_sums = data;
     const Norm *norm = part_sums->norm;
     const SdeTensor *part = part_sums->part;
-    const Range range = find_range(norm, block);
+    const Range range = find_range(&norm->cut, block);
     double *sums = norm->sums + block * 2 * (size_t) part->c;
 
-    norm->kernels->channel_sums(find_pixels(norm, part, &range), range.count, part->c,
-                                sums, sums + part->c);
+    sde_kernels_get()->channel_sums(part->data + range.first * (size_t) part->c,
+                                    range.count, part->c, sums, sums + part->c);
 }
 
 /* The totals of one part's channels, from its blocks' sums. */
 static void
 add_blocks(const Norm *norm, const SdeTensor *part, int sample, double *totals)
 {
-    const size_t blocks = norm->blocks_per_sample;
+    const size_t blocks = norm->cut.blocks_per_sample;
     const int channels = norm->norm->channels;
 
     for (int c = 0; c < part->c; c++) {
@@ -97,7 +103,7 @@ sum_part(SdeCompute *compute, const Norm *norm, const SdeTensor *part, int first
         memcpy(norm->totals + channels + first, sums + part->c, size);
         return;
     }
-    sde_compute_for(compute, norm->blocks_per_sample * (size_t) part->n, sum_block,
+    sde_compute_for(compute, norm->cut.blocks_per_sample * (size_t) part->n, sum_block,
                     &part_sums);
     for (int n = 0; n < part->n; n++) {
         add_blocks(norm, part, n, norm->totals + (size_t) n * 2 * channels + first);
@@ -110,7 +116,7 @@ measure_group(const Norm *norm, int sample, int group, double *mean, double *rde
 {
     const int channels = norm->norm->channels;
     const int width = channels / norm->norm->groups;
-    const double count = (double) norm->pixels * width;
+    const double count = (double) norm->cut.pixels * width;
     const double *totals = norm->totals + (size_t) sample * 2 * (size_t) channels;
     double sum = 0, square = 0;
 
@@ -124,12 +130,12 @@ measure_group(const Norm *norm, int sample, int group, double *mean, double *rde
 }
 
 static void
-find_scales(const Norm *norm)
+find_scales(const Norm *norm, const SdeScaleShift *to)
 {
     const SdeNorm *weights = norm->norm;
     const int channels = weights->channels;
 
-    for (int n = 0; n < norm->y->n; n++) {
+    for (int n = 0; n < norm->input->x->n; n++) {
         const float *modulation = norm->input->modulation;
         const size_t at = (size_t) n * channels;
         double mean = 0, rdeviation = 0;
@@ -149,30 +155,90 @@ find_scales(const Norm *norm)
                 scale *= by;
                 shift = shift * by + (double) modulation[2 * at + channels + c];
             }
-            norm->scale[at + c] = (float) scale;
-            norm->shift[at + c] = (float) shift;
+            to->scale[at + c] = (float) scale;
+            to->shift[at + c] = (float) shift;
         }
     }
 }
 
+SdeScaleShift
+sde_group_norm_measure(SdeCompute *compute, const SdeNorm *weights,
+                       const SdeNormInput *input)
+{
+    const SdeTensor *x = input->x;
+    const size_t channels = (size_t) weights->channels, n = (size_t) x->n;
+    const int c2 = input->x2 == NULL ? 0 : input->x2->c;
+    const SdeScaleShift result = {sde_arena_alloc(compute->arena, n * channels),
+                                  sde_arena_alloc(compute->arena, n * channels),
+                                  input->f};
+    const size_t mark = sde_arena_mark(compute->arena);
+    Norm norm = {.norm = weights, .input = input, .cut = cut_pixels(x, channels)};
+    const size_t n_blocks = norm.cut.blocks_per_sample * n;
+
+    g_assert(x->c + c2 == weights->channels);
+    g_assert(weights->channels % weights->groups == 0);
+    norm.sums =
+        sde_compute_alloc_bytes(compute, n_blocks * 2 * channels * sizeof(double));
+    norm.totals = sde_compute_alloc_bytes(compute, n * 2 * channels * sizeof(double));
+    if (!sde_compute_is_dry(compute)) {
+        sum_part(compute, &norm, x, 0);
+        if (input->x2 != NULL) {
+            sum_part(compute, &norm, input->x2, x->c);
+        }
+        find_scales(&norm, &result);
+    }
+    sde_arena_release(compute->arena, mark);
+    return result;
+}
+
+/* ---- the pass -------------------------------------------------------------------- */
+
+void
+sde_scale_shift_pixels(const SdeScaleShift *norm, const SdeTensor *x,
+                       const SdeTensor *x2, size_t first, size_t count, float *y)
+{
+    const SdeTensor *parts[2] = {x, x2};
+    const size_t channels = (size_t) x->c + (x2 == NULL ? 0 : (size_t) x2->c);
+    size_t at = first / ((size_t) x->h * (size_t) x->w) * channels;
+
+    for (int i = 0; i < 2 && parts[i] != NULL; i++) {
+        const size_t c = (size_t) parts[i]->c;
+
+        sde_kernels_get()->scale_shift(parts[i]->data + first * c, count, parts[i]->c,
+                                       norm->scale + at, norm->shift + at, norm->f, y,
+                                       channels);
+        at += c;
+        y += c;
+    }
+}
+
+typedef struct {
+    const SdeScaleShift *norm;
+    const SdeTensor *x, *x2;
+    SdeTensor *y;
+    Cut cut;
+} Pass;
+
 static void
 apply_block(size_t block, int thread, void *data)
 {
-    const Norm *norm = data;
-    const SdeTensor *parts[2] = {norm->input->x, norm->input->x2};
-    const Range range = find_range(norm, block);
-    const size_t channels = (size_t) norm->norm->channels;
-    size_t c = 0;
+    const Pass *pass = data;
+    const Range range = find_range(&pass->cut, block);
 
-    for (int i = 0; i < 2 && parts[i] != NULL; i++) {
-        const size_t at = (size_t) range.sample * channels + c;
-        float *y = norm->y->data +
-                   ((size_t) range.sample * norm->pixels + range.first) * channels + c;
+    sde_scale_shift_pixels(pass->norm, pass->x, pass->x2, range.first, range.count,
+                           pass->y->data + range.first * (size_t) pass->y->c);
+}
 
-        norm->kernels->scale_shift(find_pixels(norm, parts[i], &range), range.count,
-                                   parts[i]->c, norm->scale + at, norm->shift + at,
-                                   norm->input->f, y, channels);
-        c += (size_t) parts[i]->c;
+void
+sde_scale_shift_run(SdeCompute *compute, const SdeScaleShift *norm, const SdeTensor *x,
+                    const SdeTensor *x2, SdeTensor *y)
+{
+    Pass pass = {norm, x, x2, y, cut_pixels(x, (size_t) y->c)};
+
+    g_assert(y->c == x->c + (x2 == NULL ? 0 : x2->c));
+    if (!sde_compute_is_dry(compute)) {
+        sde_compute_for(compute, pass.cut.blocks_per_sample * (size_t) y->n,
+                        apply_block, &pass);
     }
 }
 
@@ -181,31 +247,8 @@ sde_group_norm_run(SdeCompute *compute, const SdeNorm *weights,
                    const SdeNormInput *input, SdeTensor *y)
 {
     const size_t mark = sde_arena_mark(compute->arena);
-    const size_t channels = (size_t) weights->channels;
-    const int c2 = input->x2 == NULL ? 0 : input->x2->c;
-    Norm norm = {.kernels = sde_kernels_get(), .norm = weights, .input = input, .y = y};
+    const SdeScaleShift norm = sde_group_norm_measure(compute, weights, input);
 
-    g_assert(input->x->c + c2 == weights->channels && y->c == weights->channels);
-    g_assert(weights->channels % weights->groups == 0);
-    norm.pixels = (size_t) y->h * (size_t) y->w;
-    norm.block_pixels = MAX(BLOCK_FLOATS / channels, 1);
-    norm.blocks_per_sample = (norm.pixels + norm.block_pixels - 1) / norm.block_pixels;
-
-    const size_t n_blocks = norm.blocks_per_sample * (size_t) y->n;
-
-    norm.sums =
-        sde_compute_alloc_bytes(compute, n_blocks * 2 * channels * sizeof(double));
-    norm.totals =
-        sde_compute_alloc_bytes(compute, (size_t) y->n * 2 * channels * sizeof(double));
-    norm.scale = sde_arena_alloc(compute->arena, (size_t) y->n * channels);
-    norm.shift = sde_arena_alloc(compute->arena, (size_t) y->n * channels);
-    if (!sde_compute_is_dry(compute)) {
-        sum_part(compute, &norm, input->x, 0);
-        if (input->x2 != NULL) {
-            sum_part(compute, &norm, input->x2, input->x->c);
-        }
-        find_scales(&norm);
-        sde_compute_for(compute, n_blocks, apply_block, &norm);
-    }
+    sde_scale_shift_run(compute, &norm, input->x, input->x2, y);
     sde_arena_release(compute->arena, mark);
 }

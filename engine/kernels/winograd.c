@@ -5,8 +5,9 @@
  * The output is cut into tiles of 4 × 4 or 6 × 6 pixels, numbered through all samples.
  * A block of tiles is transformed to V (36 or 64 matrices, tiles × cin), each
  * multiplied with its matrix of transformed weights to M, panel by panel, and
- * transformed back while the sums are in the cache. What would be read again and again
- * from memory decides the order:
+ * transformed back while the sums are in the cache. A norm is applied on the way, to
+ * what a block sees: a large map is not written and read once more. What would be read
+ * again and again from memory decides the order:
  *
  * - Small weights: V stays in the cache, the panels' weights pass by.
  * - Large ones: more tiles share a matrix of weights, and some panels share one of V.
@@ -139,6 +140,8 @@ typedef struct {
     bool v_first;                     /* V of all tiles is made before anything else */
     bool cold;                        /* weights come from memory */
     size_t v_row, v_matrix, u_matrix; /* strides in floats */
+    size_t strip_size; /* floats of what a block's windows see; 0: it needs no norm */
+    float *strip;      /* per thread: that, normalised */
     float *v; /* all tiles, or a block per thread: matrices × tiles × cin; with bfloat16
                * each float holds two */
     float *m; /* per thread: panels of a group × matrices × block_tiles × panel */
@@ -164,9 +167,47 @@ find_tile(const Winograd *w, int tile)
                    i % w->tiles_x * w->side};
 }
 
+/* A sample's pixels, or the part of them that some tiles see: pixel (y, x) is at
+ * ((y - top) * width + x - left) * cin. */
+typedef struct {
+    const float *pixels;
+    int top, left, width;
+} View;
+
+/* Normalises what the windows of n tiles see, which lie beside each other. */
+static View
+normalise_strip(const Winograd *w, Tile tile, int n, float *strip)
+{
+    const SdeConvInput *input = w->job->input;
+    const SdeTensor *x = input->x;
+    const int pad = w->job->conv->shape.pad;
+    const int top = MAX(tile.y - pad, 0), left = MAX(tile.x - pad, 0);
+    const int bottom = MIN(tile.y - pad + w->side + 2, x->h);
+    const int width = MIN(tile.x - pad + n * w->side + 2, x->w) - left;
+    float *to = strip;
+
+    for (int y = top; y < bottom; y++) {
+        const size_t row = ((size_t) tile.n * x->h + (size_t) y) * (size_t) x->w;
+
+        sde_scale_shift_pixels(input->norm, x, input->x2, row + (size_t) left,
+                               (size_t) width, to);
+        to += (size_t) width * w->job->conv->shape.cin;
+    }
+    return (View) {strip, top, left, width};
+}
+
+static View
+view_sample(const Winograd *w, int n)
+{
+    const SdeTensor *x = w->job->input->x;
+
+    return (View) {x->data + (size_t) n * x->h * (size_t) x->w * (size_t) x->c, 0, 0,
+                   x->w};
+}
+
 /* A tile's window: zeros outside the map. */
 static void
-list_window(const Winograd *w, Tile tile, const float **pixels)
+list_window(const Winograd *w, Tile tile, const View *view, const float **pixels)
 {
     const SdeConv *conv = w->job->conv;
     const SdeTensor *x = w->job->input->x;
@@ -175,29 +216,38 @@ list_window(const Winograd *w, Tile tile, const float **pixels)
 
     for (int i = 0; i < line; i++) {
         const int py = tile.y + i - conv->shape.pad;
-        const size_t row =
-            ((size_t) tile.n * x->h + (size_t) (MAX(py, 0) / up)) * (size_t) x->w;
 
         for (int j = 0; j < line; j++) {
             const int px = tile.x + j - conv->shape.pad;
             const bool outside = py < 0 || px < 0 || py >= x->h * up || px >= x->w * up;
+            const ptrdiff_t at =
+                (ptrdiff_t) (py / up - view->top) * view->width + px / up - view->left;
 
             pixels[i * line + j] =
-                outside ? conv->zeros
-                        : x->data + (row + (size_t) (px / up)) * (size_t) x->c;
+                outside ? conv->zeros : view->pixels + at * conv->shape.cin;
         }
     }
 }
 
+/* `strip`: room for what they see, where that has yet to be normalised. */
 static void
-transform_tiles(const Winograd *w, int first, int count, float *v)
+transform_tiles(const Winograd *w, int first, int count, float *strip, float *v)
 {
     const int cin = w->job->conv->shape.cin;
+    View view = {0};
 
-    for (int t = 0; t < count; t++, v += w->v_row) {
+    for (int t = first; t < first + count; t++, v += w->v_row) {
+        const Tile tile = find_tile(w, t);
         const float *pixels[SDE_MAX_WINDOW];
 
-        list_window(w, find_tile(w, first + t), pixels);
+        if (w->job->input->norm == NULL) {
+            view = view_sample(w, tile.n);
+        } else if (t == first || tile.x == 0) {
+            const int in_row = w->tiles_x - tile.x / w->side;
+
+            view = normalise_strip(w, tile, MIN(in_row, first + count - t), strip);
+        }
+        list_window(w, tile, &view, pixels);
         if (w->job->conv->bf16) {
             w->job->kernels->winograd4_input_bf16(pixels, cin, (SdeBf16 *) (void *) v,
                                                   2 * w->v_matrix);
@@ -366,7 +416,8 @@ run_whole_block(size_t index, int thread, void *data)
     Block block = find_block(w, index);
 
     block.v += (size_t) thread * w->n_matrices * w->v_matrix;
-    transform_tiles(w, block.first, block.count, block.v);
+    transform_tiles(w, block.first, block.count,
+                    w->strip + (size_t) thread * w->strip_size, block.v);
     for (int group = 0; group < (int) w->n_groups; group++) {
         run_group(w, &block, group, thread);
     }
@@ -378,7 +429,7 @@ run_transform(size_t index, int thread, void *data)
     const Winograd *w = data;
     const int first = (int) index * TRANSFORM_TILES;
 
-    transform_tiles(w, first, MIN(TRANSFORM_TILES, w->tiles - first),
+    transform_tiles(w, first, MIN(TRANSFORM_TILES, w->tiles - first), NULL,
                     w->v + (size_t) first * w->v_row);
 }
 
@@ -448,6 +499,12 @@ alloc_scratch(SdeCompute *compute, Winograd *w)
                            (w->v_first ? 1 : n_threads) * w->n_matrices * w->v_matrix);
     w->m = sde_arena_alloc(compute->arena, n_threads * w->group_panels * w->n_matrices *
                                                w->block_tiles * panel);
+    if (w->job->input->norm != NULL) {
+        w->strip_size = (size_t) (w->side + 2) *
+                        ((size_t) w->block_tiles * w->side + 2) *
+                        (size_t) w->job->conv->shape.cin;
+    }
+    w->strip = sde_arena_alloc(compute->arena, n_threads * w->strip_size);
     if (w->job->conv->late) {
         w->u_matrix = cin * panel + PADDING;
         w->u = sde_arena_alloc(compute->arena,
@@ -455,8 +512,8 @@ alloc_scratch(SdeCompute *compute, Winograd *w)
     }
 }
 
-void
-sde_winograd_run(SdeCompute *compute, SdeConvJob *job)
+static Winograd
+plan(const SdeConvJob *job)
 {
     const SdeTensor *y = job->y;
     const int side = job->conv->winograd;
@@ -468,6 +525,22 @@ sde_winograd_run(SdeCompute *compute, SdeConvJob *job)
     w.tiles = w.sample_tiles * y->n;
     w.v_row = (size_t) job->conv->shape.cin / (job->conv->bf16 ? 2 : 1) + PADDING;
     cut_blocks(&w);
+    return w;
+}
+
+/* Where V is made first, jobs of few tiles would normalise their rims again and again;
+ * maps are small there, and stay in the cache. */
+bool
+sde_winograd_takes_norm(const SdeConvJob *job)
+{
+    return job->conv->shape.upsample == 1 && !plan(job).v_first;
+}
+
+void
+sde_winograd_run(SdeCompute *compute, SdeConvJob *job)
+{
+    Winograd w = plan(job);
+
     alloc_scratch(compute, &w);
     sde_conv_alloc_sums(compute, job, w.n_blocks);
     if (sde_compute_is_dry(compute)) {

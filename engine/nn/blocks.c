@@ -103,18 +103,25 @@ run_first_half(SdeForward *forward, const SdeResnet *resnet, const SdeTensor *x,
 {
     SdeCompute *compute = &forward->compute;
     const size_t mark = sde_arena_mark(compute->arena);
-    SdeTensor a = sde_compute_alloc(compute, x->n, x->h, x->w, resnet->norm1.channels);
-    SdeTensor halved = a;
-    SdeConvInput input = {.x = &a, .shift = resnet->scale_shift ? NULL : time};
+    const SdeScaleShift norm = sde_group_norm_measure(
+        compute, &resnet->norm1, &(SdeNormInput) {.x = x, .x2 = x2, .f = resnet->f});
+    const float *shift = resnet->scale_shift ? NULL : time;
 
-    sde_group_norm_run(compute, &resnet->norm1,
-                       &(SdeNormInput) {.x = x, .x2 = x2, .f = resnet->f}, &a);
     if (resnet->resize == SDE_RESIZE_HALVE) {
-        halved = sde_compute_alloc(compute, h->n, h->h, h->w, a.c);
+        SdeTensor halved =
+            sde_compute_alloc(compute, h->n, h->h, h->w, resnet->norm1.channels);
+        SdeTensor a =
+            sde_compute_alloc(compute, x->n, x->h, x->w, resnet->norm1.channels);
+
+        sde_scale_shift_run(compute, &norm, x, x2, &a);
         sde_halve_run(compute, &a, &halved);
-        input.x = &halved;
+        sde_conv_run(compute, &resnet->conv1,
+                     &(SdeConvInput) {.x = &halved, .shift = shift}, h);
+    } else {
+        sde_conv_run(compute, &resnet->conv1,
+                     &(SdeConvInput) {.x = x, .x2 = x2, .norm = &norm, .shift = shift},
+                     h);
     }
-    sde_conv_run(compute, &resnet->conv1, &input, h);
     sde_arena_release(compute->arena, mark);
 }
 
@@ -154,13 +161,15 @@ sde_resnet_run(SdeForward *forward, const SdeResnet *resnet, const SdeTensor *x,
                  &time);
     run_first_half(forward, resnet, x, x2, time.data, &h);
     second.modulation = resnet->scale_shift ? time.data : NULL;
-    sde_group_norm_run(compute, &resnet->norm2, &second, &h);
 
+    const SdeScaleShift norm = sde_group_norm_measure(compute, &resnet->norm2, &second);
     const SdeTensor *residual = run_shortcut(forward, resnet, x, x2, y);
 
     sde_conv_run(
         compute, &resnet->conv2,
-        &(SdeConvInput) {.x = &h, .residual = residual, .scale = resnet->scale}, y);
+        &(SdeConvInput) {
+            .x = &h, .norm = &norm, .residual = residual, .scale = resnet->scale},
+        y);
     sde_arena_release(compute->arena, mark);
 }
 

@@ -175,29 +175,38 @@ run_up(Pass *pass, int index)
 
 /* The norm alone is no step of this pass: it is computed only for who asks. */
 static void
-tap_norm_out(Pass *pass, SdeTensor *buffer)
+tap_norm_out(Pass *pass)
 {
+    SdeCompute *compute = &pass->base.compute;
+    const SdeTensor *x = &pass->hidden;
+    const size_t mark = sde_arena_mark(compute->arena);
+
     if (pass->base.tap != NULL) {
-        sde_group_norm_run(&pass->base.compute, &pass->unet->norm_out,
-                           &(SdeNormInput) {.x = &pass->hidden}, buffer);
-        sde_forward_tap(&pass->base, buffer, "conv_norm_out");
+        SdeTensor y = sde_compute_alloc(compute, x->n, x->h, x->w, x->c);
+
+        sde_group_norm_run(compute, &pass->unet->norm_out, &(SdeNormInput) {.x = x},
+                           &y);
+        sde_forward_tap(&pass->base, &y, "conv_norm_out");
     }
+    sde_arena_release(compute->arena, mark);
 }
 
 static void
 run_conv_out(Pass *pass, SdeTensor *out)
 {
     SdeCompute *compute = &pass->base.compute;
-    const SdeTensor *hidden = &pass->hidden;
-    SdeTensor a =
-        sde_compute_alloc(compute, hidden->n, hidden->h, hidden->w, hidden->c);
-    SdeTensor y = sde_compute_alloc(compute, hidden->n, hidden->h, hidden->w,
-                                    pass->unet->config.out_channels);
+    const SdeTensor *x = &pass->hidden;
+    SdeTensor y =
+        sde_compute_alloc(compute, x->n, x->h, x->w, pass->unet->config.out_channels);
 
-    tap_norm_out(pass, &a);
-    sde_group_norm_run(compute, &pass->unet->norm_out,
-                       &(SdeNormInput) {.x = hidden, .f = SDE_POINTWISE_SILU}, &a);
-    sde_conv_run(compute, &pass->unet->conv_out, &(SdeConvInput) {.x = &a}, &y);
+    tap_norm_out(pass);
+
+    const SdeScaleShift norm =
+        sde_group_norm_measure(compute, &pass->unet->norm_out,
+                               &(SdeNormInput) {.x = x, .f = SDE_POINTWISE_SILU});
+
+    sde_conv_run(compute, &pass->unet->conv_out,
+                 &(SdeConvInput) {.x = x, .norm = &norm}, &y);
     sde_forward_tap(&pass->base, &y, "conv_out");
     if (out != NULL && !sde_forward_is_cancelled(&pass->base)) {
         memcpy(out->data, y.data, sde_tensor_count(&y) * sizeof(float));

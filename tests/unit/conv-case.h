@@ -20,6 +20,7 @@ typedef struct {
     SdeTensor x, x2, residual, y;
     bool has_x2, has_residual;
     float *weights, *bias, *shift; /* shift nullable */
+    const SdeScaleShift *norm;     /* nullable */
     float *prepared, *prepared_bias, *zeros;
     float scale;
 } ConvCase;
@@ -95,6 +96,7 @@ run_conv_case(SdeCompute *compute, void *data)
     ConvCase *c = data;
     const SdeConvInput input = {.x = &c->x,
                                 .x2 = c->has_x2 ? &c->x2 : NULL,
+                                .norm = c->norm,
                                 .shift = c->shift,
                                 .residual = c->has_residual ? &c->residual : NULL,
                                 .scale = c->scale};

@@ -236,6 +236,62 @@ test_second_input_is_concatenated(void)
     }
 }
 
+/* x and x2 of a case as one normalised tensor. */
+static void
+normalise_before(SdeCompute *compute, void *data)
+{
+    ConvCase *c = data;
+    const SdeScaleShift *norm = c->norm;
+    SdeTensor a = sde_compute_alloc(compute, c->x.n, c->x.h, c->x.w, c->conv.shape.cin);
+    const SdeConvInput input = {.x = &a,
+                                .shift = c->shift,
+                                .residual = c->has_residual ? &c->residual : NULL,
+                                .scale = c->scale};
+
+    sde_scale_shift_run(compute, norm, &c->x, c->has_x2 ? &c->x2 : NULL, &a);
+    sde_conv_run(compute, &c->conv, &input, &c->y);
+    sde_arena_release(compute->arena, 0);
+}
+
+/* Wherever it is applied: over blocks of large maps (of two samples, with rows of tiles
+ * that a block does not end with), or before. */
+static void
+test_a_norm_on_the_way_in_gives_the_same_bits(void)
+{
+    static const struct {
+        int side, stride, upsample, expected_side, h, w, split;
+    } cases[] = {
+        {3, 1, 1, 64, 61, 67, 0}, {3, 1, 1, 64, 61, 67, 11}, {3, 1, 1, 32, 61, 67, 32},
+        {3, 1, 1, 64, 9, 7, 11},  {3, 1, 1, 16, 61, 67, 0},  {3, 1, 2, 32, 33, 30, 0},
+        {3, 2, 1, 32, 33, 30, 0}, {1, 1, 1, 32, 33, 30, 11},
+    };
+    static const SdePrecision precisions[] = {SDE_PRECISION_FLOAT, SDE_PRECISION_BF16};
+
+    for (size_t i = 0; i < 2 * G_N_ELEMENTS(cases); i++) {
+        const SdeConvShape shape = {.cin = 48,
+                                    .cout = 40,
+                                    .side = cases[i / 2].side,
+                                    .stride = cases[i / 2].stride,
+                                    .pad = cases[i / 2].side / 2,
+                                    .upsample = cases[i / 2].upsample};
+        g_autofree float *scale = random_floats(2 * 48, 8);
+        g_autofree float *shift = random_floats(2 * 48, 9);
+        const SdeScaleShift norm = {scale, shift, SDE_POINTWISE_SILU};
+        g_auto(ConvCase) c;
+
+        make_conv_case_as(&c, &shape, cases[i / 2].expected_side, precisions[i % 2], 2,
+                          cases[i / 2].h, cases[i / 2].w, cases[i / 2].split);
+        c.norm = &norm;
+        launch(normalise_before, &c, 1);
+
+        const size_t size = sde_tensor_count(&c.y) * sizeof(float);
+        g_autofree float *want = g_memdup2(c.y.data, size);
+
+        launch_with_all_threads(run_conv_case, &c, &c.y);
+        g_assert_cmpmem(c.y.data, size, want, size);
+    }
+}
+
 static void
 test_bias_alone_when_nothing_else_is_given(void)
 {
@@ -381,6 +437,8 @@ main(int argc, char **argv)
     g_test_add_func("/conv/direct_enlarges_its_input", test_direct_enlarges_its_input);
     g_test_add_func("/conv/second_input_is_concatenated",
                     test_second_input_is_concatenated);
+    g_test_add_func("/conv/a_norm_on_the_way_in_gives_the_same_bits",
+                    test_a_norm_on_the_way_in_gives_the_same_bits);
     g_test_add_func("/conv/bias_alone_when_nothing_else_is_given",
                     test_bias_alone_when_nothing_else_is_given);
     g_test_add_func("/conv/residual_may_be_the_output",
