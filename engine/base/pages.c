@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "base/pages.h"
 
+#include <malloc.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 
@@ -13,6 +14,14 @@ sde_pages_advise(void *base, size_t size)
 {
 #ifdef MADV_HUGEPAGE
     (void) madvise(base, size, MADV_HUGEPAGE);
+#endif
+}
+
+void
+sde_pages_trim(void)
+{
+#ifdef __GLIBC__
+    (void) malloc_trim(0);
 #endif
 }
 

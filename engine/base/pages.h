@@ -7,3 +7,6 @@
  * each; getting fresh small ones takes longer than filling them. Only advice, so
  * failure is no error. */
 void sde_pages_advise(void *base, size_t size);
+
+/* Memory that was freed goes back to the system, which the allocator puts off. */
+void sde_pages_trim(void);

@@ -24,10 +24,12 @@
 /* Transformed weights are four times larger. On small maps they are all that is read:
  * they are not kept below the first side, and below the second only while cin × cout is
  * moderate. To transform them again takes up to a quarter of a convolution over 16 × 16
- * pixels, but over 8 × 8 less than to read them. */
-#define PREPARED_SIDE     32
-#define PREPARED_SIDE_ANY 64
-#define PREPARED_CHANNELS ((size_t) 512 * 192)
+ * pixels, a twentieth over 32 × 32, but over 8 × 8 less than to read them. Over
+ * bfloat16 they take half the memory, and late ones are floats. */
+#define PREPARED_SIDE          32
+#define PREPARED_SIDE_ANY      64
+#define PREPARED_CHANNELS      ((size_t) 192 * 192)
+#define PREPARED_CHANNELS_BF16 ((size_t) 512 * 192)
 
 /* From this side on, tiles of 6 × 6 have fewer products than tiles of 4 × 4 even where
  * the map's last ones are only partly used. Their weights are larger yet, and a block
@@ -56,6 +58,14 @@ suits_winograd(const SdeConvShape *shape, int expected_side, bool bf16)
            expected_side >= WINOGRAD_SIDE && !(bf16 && expected_side <= BF16_SIDE);
 }
 
+static bool
+comes_late(size_t channels, int expected_side, bool bf16)
+{
+    return expected_side < PREPARED_SIDE ||
+           (expected_side < PREPARED_SIDE_ANY &&
+            channels > (bf16 ? PREPARED_CHANNELS_BF16 : PREPARED_CHANNELS));
+}
+
 SdeConv
 sde_conv_choose(const SdeConvShape *shape, int expected_side, SdePrecision precision)
 {
@@ -63,9 +73,9 @@ sde_conv_choose(const SdeConvShape *shape, int expected_side, SdePrecision preci
     const size_t channels = (size_t) shape->cin * (size_t) shape->cout;
 
     if (suits_winograd(shape, expected_side, conv.bf16)) {
-        conv.late = expected_side < PREPARED_SIDE ||
-                    (expected_side < PREPARED_SIDE_ANY && channels > PREPARED_CHANNELS);
-        conv.bf16 = conv.bf16 && precision == SDE_PRECISION_BF16 && !conv.late;
+        conv.bf16 = conv.bf16 && precision == SDE_PRECISION_BF16;
+        conv.late = comes_late(channels, expected_side, conv.bf16);
+        conv.bf16 = conv.bf16 && !conv.late;
         conv.winograd = !conv.bf16 && expected_side >= WINOGRAD_SIDE_6 &&
                                 channels <= WINOGRAD_MAX_CHANNELS_6
                             ? 6

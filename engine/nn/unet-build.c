@@ -3,11 +3,13 @@
  * SPDX-License-Identifier: GPL-3.0-or-later */
 #include "nn/unet.h"
 
+#include "base/pages.h"
 #include "nn/unet-internal.h"
 #include "sde.h"
 
-/* A model that does not say its size is taken to see the tiles that tasks cut. */
-#define UNKNOWN_SIDE 128
+/* A model that does not say its size sees the tiles that tasks cut, mostly large ones.
+ */
+#define UNKNOWN_SIDE 256
 
 static SdePointwise
 find_pointwise(SdeActivation activation)
@@ -332,6 +334,7 @@ sde_unet_new(const SdeUnetConfig *config, SdeWeights *weights, SdePrecision prec
         !sde_weights_check_all_read(weights, error)) {
         return NULL;
     }
+    sde_pages_trim(); /* of tensors that are prepared now: tens of megabytes */
     return g_steal_pointer(&unet);
 }
 

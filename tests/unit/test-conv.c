@@ -364,7 +364,10 @@ test_the_method_follows_the_map(void)
     g_assert_cmpint(sde_conv_choose(&shape, 8, SDE_PRECISION_FLOAT).winograd, ==, 4);
     g_assert_true(sde_conv_choose(&shape, 8, SDE_PRECISION_FLOAT).late);
     g_assert_cmpint(sde_conv_choose(&shape, 4, SDE_PRECISION_FLOAT).winograd, ==, 0);
-    shape.cin = shape.cout = 512; /* their weights outweigh a map of 32 × 32 */
+    shape.cin = shape.cout = 256; /* their weights outweigh a map of 32 × 32 */
+    g_assert_true(sde_conv_choose(&shape, 32, SDE_PRECISION_FLOAT).late);
+    g_assert_false(sde_conv_choose(&shape, 64, SDE_PRECISION_FLOAT).late);
+    shape.cin = shape.cout = 512;
     g_assert_true(sde_conv_choose(&shape, 32, SDE_PRECISION_FLOAT).late);
     g_assert_false(sde_conv_choose(&shape, 64, SDE_PRECISION_FLOAT).late);
     g_assert_cmpint(sde_conv_choose(&shape, 64, SDE_PRECISION_FLOAT).winograd, ==, 4);
