@@ -6,12 +6,13 @@
 #include "kernels/variants/levels.h"
 #include "kernels/variants/vec.h"
 
-/* Below -88 the denominator stops growing, so x must stop too: the result is 0 but for
- * 5e-37. */
+/* Below -87 the denominator stops growing, so x must stop too: the result is 0 but for
+ * 2e-36. Above it is x to the last bit long before. */
 static inline Vec
 silu(Vec x)
 {
-    return vec_clamp(x, -88.0f, INFINITY) / (vec_exp(-x) + 1.0f);
+    x = vec_clamp(x, -87.0f, INFINITY);
+    return x / (vec_exp_inside(-vec_clamp(x, -INFINITY, 87.0f)) + 1.0f);
 }
 
 static inline Vec
