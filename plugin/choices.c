@@ -31,14 +31,17 @@ open_menu(GtkEntry *entry, GtkEntryIconPosition position, GdkEvent *event,
 }
 
 void
-sde_choices_offer(GtkEntry *entry, const char *empty_label, const char *const *names)
+sde_choices_offer(GtkEntry *entry, const char *empty_label, const char *const *names,
+                  SdeChoiceLabel label)
 {
     GtkWidget *menu = gtk_menu_new();
     GtkWidget *old = g_object_get_data(G_OBJECT(entry), "sdedit-choices");
 
     append(GTK_MENU_SHELL(menu), entry, empty_label, "");
     for (; *names != NULL; names++) {
-        append(GTK_MENU_SHELL(menu), entry, *names, *names);
+        g_autofree char *shown = label != NULL ? label(*names) : g_strdup(*names);
+
+        append(GTK_MENU_SHELL(menu), entry, shown, *names);
     }
     if (old != NULL) {
         g_signal_handlers_disconnect_by_func(entry, open_menu, old);

@@ -9,6 +9,7 @@
 #include "intl.h"
 #include "models.h"
 #include "preview.h"
+#include "styles.h"
 #include <libgimp/gimpui.h>
 
 /* Up to here a whole number is easier to set with a slider. */
@@ -78,8 +79,9 @@ offer_styles(GObject *dialog, GAsyncResult *result, void *data)
     if (!gtk_widget_get_visible(GTK_WIDGET(dialog))) {
         return; /* it was faster */
     }
-    sde_choices_offer(shown->style, _("The model's own choice"), styles);
-    sde_choices_offer(shown->second_style, _("None"), styles);
+    sde_choices_offer(shown->style, _("The model's own choice"), styles,
+                      sde_style_label);
+    sde_choices_offer(shown->second_style, _("None"), styles, sde_style_label);
     sde_gallery_offer(shown->gallery, folder, styles);
 }
 
@@ -121,7 +123,7 @@ offer_lists(GimpProcedureDialog *dialog, GimpProcedure *procedure,
     g_auto(GStrv) models = sde_models_list();
 
     sde_choices_offer(get_entry(dialog, "model"), _("The model of the plug-in"),
-                      (const char *const *) models);
+                      (const char *const *) models, NULL);
     if (gimp_procedure_find_argument(procedure, "style") != NULL) {
         add_styles(dialog, config);
     }

@@ -2,6 +2,8 @@
  * SPDX-License-Identifier: GPL-3.0-or-later */
 #include "gallery.h"
 
+#include "styles.h"
+
 #define SIDE     72 /* pixels of a picture */
 #define PADDING  2
 #define N_ACROSS 3
@@ -81,7 +83,7 @@ append(GtkListStore *store, const char *folder, const char *style)
 {
     g_autofree char *base = g_strconcat(style, ".jpg", NULL);
     g_autofree char *file = g_build_filename(folder, "styles", base, NULL);
-    g_autofree char *label = g_strdelimit(g_strdup(style), "_", ' ');
+    g_autofree char *label = sde_style_label(style);
     g_autoptr(GdkPixbuf) picture =
         gdk_pixbuf_new_from_file_at_size(file, SIDE, SIDE, NULL);
 

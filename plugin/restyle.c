@@ -4,6 +4,7 @@
 #include "arguments.h"
 #include "intl.h"
 #include "procedure.h"
+#include "styles.h"
 
 static const char *const main_arguments[] = {"style",  "strength",    "marks",
                                              "detail", "keep-colors", "keep-structure",
@@ -131,8 +132,10 @@ name_layer(const SdeJob *job)
     int n_steps = job->params.restyle.sampling.n_steps;
 
     if (job->style != NULL && job->style[0] != '\0') {
+        g_autofree char *style = sde_style_label(job->style);
+
         /* Translators: the first value is the name of a style. */
-        return g_strdup_printf(_("Restyle %s (seed %d, %d steps)"), job->style, seed,
+        return g_strdup_printf(_("Restyle %s (seed %d, %d steps)"), style, seed,
                                n_steps);
     }
     return g_strdup_printf(_("Restyle (seed %d, %d steps)"), seed, n_steps);

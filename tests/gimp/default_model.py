@@ -87,4 +87,12 @@ def restyle_changes_the_picture():
     assert 1 < error_against(clean, result) < 80
 
 
+@case
+def layers_call_styles_by_names_for_people():
+    image, layer = new_image(alpha=False, size=SIZE)
+    for style, label in (("ink_drawing", "ink drawing"), ("ukiyoe", "ukiyo-e")):
+        result, _ = run("restyle", image, [layer], steps=2, seed=1, style=style)
+        assert result.get_name() == f"Restyle {label} (seed 1, 2 steps)"
+
+
 done()
