@@ -211,20 +211,22 @@ list_window(const Winograd *w, Tile tile, const View *view, const float **pixels
 {
     const SdeConv *conv = w->job->conv;
     const SdeTensor *x = w->job->input->x;
-    const int up = conv->shape.upsample;
+    const int shift = conv->shape.upsample - 1;
     const int line = w->side + 2;
 
     for (int i = 0; i < line; i++) {
         const int py = tile.y + i - conv->shape.pad;
+        const bool in_rows = py >= 0 && py < x->h << shift;
+        const int y = in_rows ? (py >> shift) - view->top : 0;
 
         for (int j = 0; j < line; j++) {
             const int px = tile.x + j - conv->shape.pad;
-            const bool outside = py < 0 || px < 0 || py >= x->h * up || px >= x->w * up;
+            const bool inside = in_rows && px >= 0 && px < x->w << shift;
             const ptrdiff_t at =
-                (ptrdiff_t) (py / up - view->top) * view->width + px / up - view->left;
+                (ptrdiff_t) y * view->width + (px >> shift) - view->left;
 
             pixels[i * line + j] =
-                outside ? conv->zeros : view->pixels + at * conv->shape.cin;
+                inside ? view->pixels + at * conv->shape.cin : conv->zeros;
         }
     }
 }
