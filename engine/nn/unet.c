@@ -173,7 +173,8 @@ run_up(Pass *pass, int index)
     return true;
 }
 
-/* The norm alone is no step of this pass: it is computed only for who asks. */
+/* The norm alone is no step of this pass: it is computed only for who asks, whom a dry
+ * run cannot know. */
 static void
 tap_norm_out(Pass *pass)
 {
@@ -181,13 +182,14 @@ tap_norm_out(Pass *pass)
     const SdeTensor *x = &pass->hidden;
     const size_t mark = sde_arena_mark(compute->arena);
 
-    if (pass->base.tap != NULL) {
-        SdeTensor y = sde_compute_alloc(compute, x->n, x->h, x->w, x->c);
-
-        sde_group_norm_run(compute, &pass->unet->norm_out, &(SdeNormInput) {.x = x},
-                           &y);
-        sde_forward_tap(&pass->base, &y, "conv_norm_out");
+    if (pass->base.tap == NULL && !sde_compute_is_dry(compute)) {
+        return;
     }
+
+    SdeTensor y = sde_compute_alloc(compute, x->n, x->h, x->w, x->c);
+
+    sde_group_norm_run(compute, &pass->unet->norm_out, &(SdeNormInput) {.x = x}, &y);
+    sde_forward_tap(&pass->base, &y, "conv_norm_out");
     sde_arena_release(compute->arena, mark);
 }
 
