@@ -73,9 +73,10 @@ sde_conv_choose(const SdeConvShape *shape, int expected_side, SdePrecision preci
     const size_t channels = (size_t) shape->cin * (size_t) shape->cout;
 
     if (suits_winograd(shape, expected_side, conv.bf16)) {
-        conv.bf16 = conv.bf16 && precision == SDE_PRECISION_BF16;
-        conv.late = comes_late(channels, expected_side, conv.bf16);
-        conv.bf16 = conv.bf16 && !conv.late;
+        const bool bf16 = conv.bf16 && precision == SDE_PRECISION_BF16;
+
+        conv.late = comes_late(channels, expected_side, bf16);
+        conv.bf16 = bf16 && !conv.late;
         conv.winograd = !conv.bf16 && expected_side >= WINOGRAD_SIDE_6 &&
                                 channels <= WINOGRAD_MAX_CHANNELS_6
                             ? 6
