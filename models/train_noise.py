@@ -14,9 +14,10 @@ import time
 from pathlib import Path
 
 import torch
+from torch.utils import data
 
 import decode
-from sdedit_models import cameras, noise_net, pictures
+from sdedit_models import cameras, native, noise_net, pictures
 from sdedit_models.dice import Dice
 
 SAVE_EVERY = 500  # steps
@@ -35,6 +36,7 @@ def parse_args(argv=None):
     add("--batch", type=int, default=12, help="crops in a step")
     add("--crop", type=int, default=112, help="pixels, a multiple of 8")
     add("--lr", type=float, default=2e-3, help="peak learning rate")
+    add("--loaders", type=int, default=0, help="processes that make batches beside this")
     add("--threads", type=int, default=1)
     add("--seed", type=int, default=0)
     return parser.parse_args(argv)
@@ -53,35 +55,45 @@ def parameter_groups(net, lr):
     return [{"params": rest, "peak": lr}, {"params": first, "peak": 0.05 * lr}]
 
 
-def make_batch(found, dice, args):
-    """What the network sees, and what it should say."""
-    labels = torch.zeros(args.batch, dtype=torch.long)
-    with torch.no_grad():
-        truth, y = cameras.photographed(found.crops(dice, labels, args.crop), dice)
-        return 2 * y - 1, noise_net.target(truth, y)
+class Batches(data.IterableDataset):
+    """What the network sees, and what it should say, without end."""
+
+    def __init__(self, args):
+        self.args = args
+
+    def __iter__(self):
+        args, worker = self.args, data.get_worker_info()
+        found = pictures.Pictures(args.cache)
+        dice = Dice(args.seed if worker is None else [args.seed, worker.id])
+        labels = torch.zeros(args.batch, dtype=torch.long)
+        while True:
+            with torch.no_grad():
+                truth, y = cameras.photographed(found.crops(dice, labels, args.crop), dice)
+            yield 2 * y - 1, noise_net.target(truth, y)
 
 
 def train(args):
     torch.set_num_threads(args.threads)
+    native.start(args.threads)
     torch.manual_seed(args.seed)
     if not args.cache.exists():
         decode.decode(args.photos, None, args.cache)
-    found, dice = pictures.Pictures(args.cache), Dice(args.seed)
+    batches = data.DataLoader(Batches(args), batch_size=None, num_workers=args.loaders)
     net = start_net(args)
     average = {name: w.clone() for name, w in net.state_dict().items()}
     optimizer = torch.optim.AdamW(parameter_groups(net, args.lr), betas=(0.9, 0.98))
-    begin, step, losses = time.time(), 0, []
-    while (done := (time.time() - begin) / (60 * args.minutes)) < 1:
-        rate = min(1, (step + 1) / 100) * (0.01 + 0.99 * (1 + math.cos(math.pi * done)) / 2)
+    begin, losses = time.time(), []
+    for step, (x, wanted) in enumerate(batches, 1):
+        if (done := (time.time() - begin) / (60 * args.minutes)) >= 1:
+            break
+        rate = min(1, step / 100) * (0.01 + 0.99 * (1 + math.cos(math.pi * done)) / 2)
         for group in optimizer.param_groups:
             group["lr"] = group["peak"] * rate
-        x, wanted = make_batch(found, dice, args)
         loss = noise_net.loss_of(net(x), wanted)
         optimizer.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(net.parameters(), 1.0)
         optimizer.step()
-        step += 1
         share = max(0.003, 1 / (step + 1))
         for name, w in net.state_dict().items():
             average[name].lerp_(w, share)
