@@ -1,6 +1,7 @@
 /* Convolutions at a half, a quarter and an eighth of the size. The first ones measure
  * differences of neighbours; what follows sees the logs of their squares, in which a
- * twofold noise is the same step at every level.
+ * twofold noise is the same step at every level. What the picture is like on the whole
+ * tells cells that cannot tell noise from texture by themselves.
  * SPDX-License-Identifier: GPL-3.0-or-later */
 #include "sample/noise-net.h"
 
@@ -14,6 +15,7 @@
 #define N_OUTPUTS 2
 #define GAIN      64.0f /* of the first convolutions, before the log */
 #define N_HIDDEN  7
+#define CONTEXT   4   /* the hidden layer that the mean over the picture has a say in */
 #define SIDE      128 /* of the maps that convolutions are chosen for, at PATCH */
 
 /* Of the hidden layers. */
@@ -21,6 +23,7 @@ static const int strides[N_HIDDEN] = {2, 1, 1, 2, 1, 1, 1};
 
 struct _SdeNoiseNet {
     SdeConv conv_in, hidden[N_HIDDEN], conv_out;
+    SdeConv context; /* of the mean of what CONTEXT sees, added to what it says */
     SdeArena *store;
 };
 
@@ -68,6 +71,9 @@ choose_layers(SdeNoiseNet *net, const SdeWeights *weights)
 
         side /= strides[i];
         net->hidden[i] = choose_conv(c, cout, strides[i], side);
+        if (i == CONTEXT) {
+            net->context = sde_params_choose_linear(c, cout, SDE_PRECISION_FLOAT);
+        }
         c = cout;
     }
     net->conv_out = sde_params_choose_linear(c, N_OUTPUTS, SDE_PRECISION_FLOAT);
@@ -77,7 +83,7 @@ choose_layers(SdeNoiseNet *net, const SdeWeights *weights)
 static bool
 load_layers(SdeNoiseNet *net, SdeParams *params, GError **error)
 {
-    const char *out = "conv_out";
+    const char *context = "context", *out = "conv_out";
 
     if (!sde_params_load_conv(params, "conv_in", &net->conv_in, error)) {
         return false;
@@ -89,7 +95,8 @@ load_layers(SdeNoiseNet *net, SdeParams *params, GError **error)
             return false;
         }
     }
-    return sde_params_load_linear(params, &out, 1, &net->conv_out, error);
+    return sde_params_load_linear(params, &context, 1, &net->context, error) &&
+           sde_params_load_linear(params, &out, 1, &net->conv_out, error);
 }
 
 SdeNoiseNet *
@@ -172,15 +179,35 @@ rectify(size_t block, int thread, void *data)
     }
 }
 
+/* 1 × cout: `linear` of the mean over all pixels. */
+static SdeTensor
+run_context(SdeCompute *compute, const SdeConv *linear, const SdeTensor *x)
+{
+    SdeTensor mean = sde_compute_alloc(compute, 1, 1, 1, x->c);
+    SdeTensor y = sde_compute_alloc(compute, 1, 1, 1, linear->shape.cout);
+
+    for (int c = 0; c < x->c && !sde_compute_is_dry(compute); c++) {
+        double sum = 0.0;
+
+        for (size_t i = 0; i < sde_tensor_pixels(x); i++) {
+            sum += (double) x->data[i * (size_t) x->c + (size_t) c];
+        }
+        mean.data[c] = (float) (sum / (double) sde_tensor_pixels(x));
+    }
+    sde_conv_run(compute, linear, &(SdeConvInput) {.x = &mean}, &y);
+    return y;
+}
+
+/* shift: nullable; 1 × cout, added. */
 static SdeTensor
 run_layer(SdeCompute *compute, const SdeConv *conv, const SdeTensor *x,
-          SdeBlockFunc activate)
+          const float *shift, SdeBlockFunc activate)
 {
     const int stride = conv->shape.stride;
     SdeTensor y =
         sde_compute_alloc(compute, 1, x->h / stride, x->w / stride, conv->shape.cout);
 
-    sde_conv_run(compute, conv, &(SdeConvInput) {.x = x}, &y);
+    sde_conv_run(compute, conv, &(SdeConvInput) {.x = x, .shift = shift}, &y);
     if (activate != NULL && !sde_compute_is_dry(compute)) {
         sde_compute_for(compute, (size_t) y.h, activate, &y);
     }
@@ -198,11 +225,16 @@ sde_noise_net_run(const SdeNoiseNet *net, SdeCompute *compute, const float *rgb,
     if (rgb != NULL) {
         unshuffle(rgb, &x);
     }
-    x = run_layer(compute, &net->conv_in, &x, take_log);
+    x = run_layer(compute, &net->conv_in, &x, NULL, take_log);
     for (int i = 0; i < N_HIDDEN; i++) {
-        x = run_layer(compute, &net->hidden[i], &x, rectify);
+        SdeTensor context = {0};
+
+        if (i == CONTEXT) {
+            context = run_context(compute, &net->context, &x);
+        }
+        x = run_layer(compute, &net->hidden[i], &x, context.data, rectify);
     }
-    x = run_layer(compute, &net->conv_out, &x, NULL);
+    x = run_layer(compute, &net->conv_out, &x, NULL, NULL);
     for (size_t i = 0; guesses != NULL && i < sde_tensor_pixels(&x); i++) {
         guesses[i] = (SdeNoiseGuess) {x.data[N_OUTPUTS * i], x.data[N_OUTPUTS * i + 1]};
     }

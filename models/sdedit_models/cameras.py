@@ -17,7 +17,7 @@ from .colours import OPPONENT, to_8_bit
 from .jpeg import jpeg
 from .lines import along_both, resizing, smoothed
 
-WHITE, NONE = 0.25, 0.12  # shares of white noise, of no noise
+WHITE, NONE = 0.15, 0.2  # shares of white noise, of no noise
 BLOCK = 8  # pixels, of a file's blocks
 
 # Malvar, He, Cutler 2004: what is missing at a pixel from its neighbours, with the

@@ -13,10 +13,13 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 from torch.nn import functional as F
 
+from . import native
+
 CELL = 8  # pixels
 FLOOR = 0.25  # part of every variance: 8-bit rounding hides what is weaker
 GAIN = 64  # of the first convolutions, before the log
-WIDTHS = (32, 48, 64)
+WIDTHS = (64, 64, 96)
+CONTEXT = 4  # the convolution that the mean over the picture has a say in
 FILE = Path("noise_level") / "model.safetensors"
 
 
@@ -24,7 +27,8 @@ class NoiseNet(nn.Module):
     """Convolutions at a half, a quarter and an eighth of the size.
 
     The first ones measure differences of neighbours; what follows sees the logs of their
-    squares, in which a twofold noise is the same step at every level.
+    squares, in which a twofold noise is the same step at every level. What the picture
+    is like on the whole tells cells that cannot tell noise from texture by themselves.
     """
 
     def __init__(self, widths=WIDTHS):
@@ -36,15 +40,19 @@ class NoiseNet(nn.Module):
         layers += [nn.Conv2d(quarter, eighth, 3, stride=2, padding=1)]
         layers += [nn.Conv2d(eighth, eighth, 3, padding=1) for _ in range(3)]
         self.convs = nn.ModuleList(layers)
+        self.context = nn.Linear(eighth, eighth)
         self.conv_out = nn.Conv2d(eighth, 2, 1)
         with torch.no_grad():  # differences, from the first step on
             weights = self.conv_in.weight.view(half, 3, 4, 3, 3)
             weights -= weights.mean(dim=(2, 3, 4), keepdim=True)
+            self.context.weight.zero_()
+            self.context.bias.zero_()
 
     def forward(self, x):
         h = (GAIN * self.conv_in(F.pixel_unshuffle(x, 2))).square().log1p()
-        for conv in self.convs:
-            h = F.relu(conv(h))
+        for i, conv in enumerate(self.convs):
+            shift = self.context(h.mean(dim=(2, 3)))[:, :, None, None] if i == CONTEXT else 0
+            h = F.relu(native.conv(conv, h) + shift)
         return self.conv_out(h)
 
 

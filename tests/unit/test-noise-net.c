@@ -14,7 +14,7 @@
 #include "task/noise-sample.h"
 #include "temp-files.h"
 
-enum { WIDTH = 8, N_LAYERS = 9, SIDE = 200 };
+enum { WIDTH = 8, N_LAYERS = 10, SIDE = 200 };
 
 /* ---- a file in which every weight is 0 but the last biases --------------------------
  */
@@ -29,7 +29,7 @@ static const Layer layers[N_LAYERS] = {
     {"convs.1", WIDTH, WIDTH, 3}, {"convs.2", WIDTH, WIDTH, 3},
     {"convs.3", WIDTH, WIDTH, 3}, {"convs.4", WIDTH, WIDTH, 3},
     {"convs.5", WIDTH, WIDTH, 3}, {"convs.6", WIDTH, WIDTH, 3},
-    {"conv_out", 2, WIDTH, 1},
+    {"context", WIDTH, WIDTH, 1}, {"conv_out", 2, WIDTH, 1},
 };
 
 static size_t
