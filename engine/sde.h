@@ -203,6 +203,7 @@ typedef struct {
      * values 0..1, held between lowest^2 and highest^2. */
     double slope[3], offset[3], lowest[3], highest[3];
     bool is_correlated; /* from pixel to pixel, as after demosaicing, JPEG, resizing */
+    double doubtful;    /* deviation of what may be noise or fine texture; 0: nothing */
     /* Times that the deviation differs from place to place: in the middles of columns x
      * rows cells of a picture of width x height. */
     int columns, rows, width, height;

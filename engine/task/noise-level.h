@@ -11,6 +11,8 @@ void sde_noise_level_estimate(const SdeImage *source, const SdeMask *mask,
                               GCancellable *cancellable, SdeNoise *level);
 /* The same level everywhere. */
 void sde_noise_level_init(SdeNoise *level, double sigma);
+/* At least so much everywhere, before gains. */
+void sde_noise_level_raise(SdeNoise *level, double sigma);
 /* Of one channel where gains are 1. */
 double sde_noise_level_of_channel(const SdeNoise *level, int channel, double value);
 /* Times that the level is higher at a pixel. */

@@ -188,6 +188,19 @@ sum_channel(const SdeNoiseSurvey surveys[SDE_NOISE_SCALES], int channel,
 }
 
 double
+sde_noise_octaves_deviation(const SdeNoiseOctaves *sums)
+{
+    double sum = 0.0;
+    int n = 0;
+
+    for (int i = 0; i < SDE_NOISE_BINS; i++) {
+        sum += sums->n[i] * sums->variance[i];
+        n += sums->n[i];
+    }
+    return sqrt(sum / n);
+}
+
+double
 sde_noise_place_between(double value, double noise, double texture)
 {
     return CLAMP((texture - value) / (texture - noise), 0.0, 1.0);

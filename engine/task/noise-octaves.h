@@ -18,5 +18,7 @@ typedef struct {
  * all smooth blocks, 0 where they look like texture. */
 double sde_noise_octaves_sum(const SdeNoiseSurvey surveys[SDE_NOISE_SCALES],
                              const bool asked[3], SdeNoiseOctaves sums[3]);
+/* Of all blocks; some must be counted. */
+double sde_noise_octaves_deviation(const SdeNoiseOctaves *sums);
 /* 1 at `noise` and beyond, 0 at `texture` and beyond. */
 double sde_noise_place_between(double value, double noise, double texture);

@@ -14,18 +14,7 @@
 #define MAX_WINDOWS 36
 #define CELLS       (WINDOW / SDE_NOISE_CELL)
 
-/* What tells noise from texture, in the middles of 40 training photos with noise of
- * cameras and of 250 without: how sure the network is of the surest cells (log_spread:
- * −2.7 to −1.5 for noise, −1.3 to 0 for texture), how much its guesses differ at one
- * brightness (variance of log_variance), and how strong it is (deviation, 8-bit units):
- * fine texture is like weak noise. */
-#define SUREST        0.1 /* of the cells */
-#define SURE_SPREAD   (-1.5)
-#define UNSURE_SPREAD (-1.2)
-#define ALIKE         0.2
-#define UNLIKE        0.4
-#define WEAK          2.3
-#define STRONG        3.3
+#define SUREST 0.1 /* of the cells: what says how sure the network is */
 
 typedef struct {
     const SdeNoiseNet *net;
@@ -36,8 +25,7 @@ typedef struct {
     SdeNoiseGuess *guesses;
     /* of bins of brightness, by how sure the guesses are */
     double weight[SDE_NOISE_BINS], log_variance[SDE_NOISE_BINS], value[SDE_NOISE_BINS];
-    double square[SDE_NOISE_BINS]; /* of log_variance */
-    GArray *spreads;               /* float: log_spread of the cells */
+    GArray *spreads; /* float: log_spread of the cells */
     SdeNoiseOctaves *sums;
 } Sample;
 
@@ -78,8 +66,6 @@ count_cell(Sample *sample, const SdeNoiseGuess *guess, double brightness)
     g_array_append_val(sample->spreads, guess->log_spread);
     sample->weight[bin] += weight;
     sample->log_variance[bin] += weight * (double) guess->log_variance;
-    sample->square[bin] +=
-        weight * (double) guess->log_variance * (double) guess->log_variance;
     sample->value[bin] += weight * brightness;
 }
 
@@ -171,47 +157,10 @@ find_surest(const Sample *sample)
     return sum / n;
 }
 
-/* Of log_variance, within brightnesses. */
-static double
-find_difference(const Sample *sample)
-{
-    double sum = 0.0, weight = 0.0;
-
-    for (int i = 0; i < SDE_NOISE_BINS; i++) {
-        double w = MAX(sample->weight[i], G_MINDOUBLE);
-
-        sum +=
-            sample->square[i] - sample->log_variance[i] * sample->log_variance[i] / w;
-        weight += sample->weight[i];
-    }
-    return sum / weight;
-}
-
-static double
-find_deviation(const SdeNoiseOctaves *sums)
-{
-    double sum = 0.0;
-    int n = 0;
-
-    for (int i = 0; i < SDE_NOISE_BINS; i++) {
-        sum += sums->n[i] * sums->variance[i];
-        n += sums->n[i];
-    }
-    return sqrt(sum / n);
-}
-
-static double
-find_sureness(const Sample *sample)
-{
-    return sde_noise_place_between(find_surest(sample), SURE_SPREAD, UNSURE_SPREAD) *
-           sde_noise_place_between(find_difference(sample), ALIKE, UNLIKE) *
-           sde_noise_place_between(find_deviation(sample->sums), STRONG, WEAK);
-}
-
 bool
 sde_noise_sample(const SdeNoiseNet *net, const SdeImage *source, const SdeMask *mask,
                  SdePool *pool, GCancellable *cancellable, SdeNoiseOctaves *sums,
-                 double *sure)
+                 double *doubt)
 {
     const SdeRect rect = sde_mask_find_crop(mask, NULL, source->width, source->height);
     const int width = MIN(rect.width, WINDOW) / SDE_NOISE_CELL * SDE_NOISE_CELL;
@@ -230,6 +179,7 @@ sde_noise_sample(const SdeNoiseNet *net, const SdeImage *source, const SdeMask *
                      .guesses = guesses,
                      .spreads = spreads,
                      .sums = sums};
+    double deviation;
 
     *sums = (SdeNoiseOctaves) {0};
     if (width < SDE_NOISE_CELL || height < SDE_NOISE_CELL) {
@@ -247,6 +197,7 @@ sde_noise_sample(const SdeNoiseNet *net, const SdeImage *source, const SdeMask *
     if (!finish(&sample)) {
         return false;
     }
-    *sure = find_sureness(&sample);
+    deviation = sde_noise_octaves_deviation(sums);
+    *doubt = find_surest(&sample) - 0.5 * log(deviation * deviation + SDE_NOISE_FLOOR);
     return true;
 }

@@ -6,9 +6,10 @@
 #include "task/noise-octaves.h"
 
 /* Asks about windows all over the photo, or around what mask (nullable) selects.
- * `sure`: from 1 where the network by itself knows noise when it sees it, strong and
- * alike in all places of like brightness, down to 0 where it may be texture. False
- * where nothing can be asked: no whole cell is there, or the call was cancelled. */
+ * `doubt`: the log of how unsure the network is where it is surest, by how strong the
+ * noise is on the whole (variance of the log of a variance by that variance): fine
+ * texture is like weak noise. False where nothing can be asked: no whole cell is there,
+ * or the call was cancelled. */
 bool sde_noise_sample(const SdeNoiseNet *net, const SdeImage *source,
                       const SdeMask *mask, SdePool *pool, GCancellable *cancellable,
-                      SdeNoiseOctaves *sums, double *sure);
+                      SdeNoiseOctaves *sums, double *doubt);

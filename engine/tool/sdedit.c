@@ -234,19 +234,20 @@ print_info(const SdeOptions *options, GCancellable *cancellable, GError **error)
 static void
 print_noise_json(const SdeNoise *noise)
 {
-    char text[9][G_ASCII_DTOSTR_BUF_SIZE];
-    const double values[9] = {
-        noise->sigma,     noise->slope[0],    noise->slope[1],
-        noise->slope[2],  noise->offset[0],   noise->offset[1],
-        noise->offset[2], noise->lowest_gain, noise->highest_gain};
+    char text[10][G_ASCII_DTOSTR_BUF_SIZE];
+    const double values[10] = {
+        noise->sigma,        noise->slope[0],  noise->slope[1],  noise->slope[2],
+        noise->offset[0],    noise->offset[1], noise->offset[2], noise->lowest_gain,
+        noise->highest_gain, noise->doubtful};
 
-    for (int i = 0; i < 9; i++) { /* a point, whatever the locale */
+    /* a point, whatever the locale */
+    for (size_t i = 0; i < G_N_ELEMENTS(values); i++) {
         g_ascii_formatd(text[i], sizeof(text[i]), "%.4f", values[i]);
     }
     printf("{\"sigma\": %s, \"slope\": [%s, %s, %s], \"offset\": [%s, %s, %s], "
-           "\"correlated\": %s, \"gain\": [%s, %s]}\n",
+           "\"correlated\": %s, \"gain\": [%s, %s], \"doubtful\": %s}\n",
            text[0], text[1], text[2], text[3], text[4], text[5], text[6],
-           noise->is_correlated ? "true" : "false", text[7], text[8]);
+           noise->is_correlated ? "true" : "false", text[7], text[8], text[9]);
 }
 
 static void
@@ -261,6 +262,7 @@ print_noise(const SdeNoise *noise)
     }
     printf("kind           %s\n", noise->is_correlated ? "correlated" : "white");
     printf("gain           %.2f to %.2f\n", noise->lowest_gain, noise->highest_gain);
+    printf("doubtful       %.2f, noise or fine texture\n", noise->doubtful);
 }
 
 static bool

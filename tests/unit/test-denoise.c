@@ -8,6 +8,7 @@
 #include "base/rng.h"
 #include "fake-denoiser.h"
 #include "near.h"
+#include "task/noise-level.h"
 
 /* A handful of float operations on values up to 2, and the blend of tiles. */
 #define TOLERANCE 5e-6
@@ -439,6 +440,33 @@ test_known_noise_is_not_estimated_again(Fixture *fixture, const void *level_map)
 }
 
 static void
+test_what_is_doubtful_goes_as_far_as_that_is_harmless(Fixture *fixture,
+                                                      const void *level_map)
+{
+    const struct {
+        double sigma, doubtful, used;
+    } cases[] = {{0.0, 0.0, 0.0},
+                 {0.3, 0.0, 0.3},
+                 {0.3, 0.5, 0.5},
+                 {0.3, 8.0, 0.8},
+                 {7.0, 8.0, 7.0}};
+
+    for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
+        SdeNoise known, used;
+
+        sde_noise_level_init(&known, cases[i].sigma);
+        known.doubtful = cases[i].doubtful;
+        fixture->params.noise_level = -1.0;
+        fixture->params.known = &known;
+        fixture->params.used = &used;
+        run_well(fixture, NULL);
+        assert_near(used.sigma, cases[i].used, 0.0);
+        g_assert_true(sde_noise_level_is_uniform(&used));
+        assert_near(sde_noise_level_highest(&used), cases[i].used, 1e-9);
+    }
+}
+
+static void
 test_an_ordinary_model_gets_one_level_that_it_knows(Fixture *fixture,
                                                     const void *level_map)
 {
@@ -567,6 +595,7 @@ main(int argc, char **argv)
     ADD("clean", yes, test_a_clean_photo_comes_back);
     ADD("used", yes, test_the_level_that_was_used_is_told);
     ADD("known", yes, test_known_noise_is_not_estimated_again);
+    ADD("doubtful", yes, test_what_is_doubtful_goes_as_far_as_that_is_harmless);
     ADD("ordinary", NULL, test_an_ordinary_model_gets_one_level_that_it_knows);
     ADD("grain", yes, test_kept_grain_is_fine_luma);
     ADD("sizes/level-map", yes, test_any_size_works);

@@ -213,41 +213,39 @@ test_a_cancelled_sample_says_nothing(void)
     g_free(image.pixels);
 }
 
-/* Strong noise that it is sure of; neither weak noise nor a mere guess. */
+/* Less where it is surer, and where the noise is stronger. */
 static void
-test_the_network_says_how_sure_it_is(void)
+test_doubt_is_by_how_strong_the_noise_is(void)
 {
     const struct {
-        double sigma, log_spread, sure;
-    } cases[] = {{7.0, -1.5, 1.0},
-                 {2.0, -1.5, 0.0},
-                 {2.8, -1.5, 0.5},
-                 {7.0, -0.5, 0.0},
-                 {7.0, -1.35, 0.5}};
+        double sigma, log_spread;
+    } cases[] = {{7.0, -1.5}, {7.0, 0.5}, {2.0, -1.5}, {0.0, 0.0}};
     SdeImage image = noisy_picture(true);
 
     for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
         g_autoptr(TempFolder) folder = temp_folder_new();
         g_autoptr(GError) error = NULL;
-        g_autofree char *path =
-            write_net(folder, cases[i].sigma, cases[i].log_spread, NULL, NULL);
+        double sigma = cases[i].sigma, log_spread = cases[i].log_spread, doubt = -99.0;
+        g_autofree char *path = write_net(folder, sigma, log_spread, NULL, NULL);
         g_autoptr(SdeNoiseNet) net = open_file(path, &error);
         SdeNoiseOctaves sums;
-        double sure = -1.0;
 
         g_assert_no_error(error);
-        g_assert_true(sde_noise_sample(net, &image, NULL, NULL, NULL, &sums, &sure));
-        assert_near(sure, cases[i].sure, 0.01);
+        g_assert_true(sde_noise_sample(net, &image, NULL, NULL, NULL, &sums, &doubt));
+        assert_near(doubt, log_spread - 0.5 * log(sigma * sigma + SDE_NOISE_FLOOR),
+                    0.01);
     }
     g_free(image.pixels);
 }
 
 /* Ripples, weaker to the left: no two blocks are alike. Statistics alone take them for
- * texture, a network that is sure overrules them. */
+ * texture, a network that is sure overrules them, one that is half sure goes half way.
+ */
 static void
 test_a_sure_network_overrules_statistics(void)
 {
-    const double log_spreads[] = {0.0, -1.5};
+    const double log_spreads[] = {2.0, -1.5, -0.45};
+    double sigmas[3];
     SdeImage image = test_picture_new(SIDE, SIDE, 0);
 
     for (int y = 0; y < SIDE; y++) {
@@ -271,11 +269,13 @@ test_a_sure_network_overrules_statistics(void)
 
         g_assert_no_error(error);
         sde_noise_level_estimate(&image, NULL, net, NULL, NULL, &level);
-        g_assert_true(level.is_correlated == (i == 1));
-        if (i == 1) {
-            assert_near(level.sigma, 7.0, 0.01);
-        }
+        g_assert_true(level.is_correlated == (i > 0));
+        assert_near(level.doubtful, 7.0, 0.01);
+        sigmas[i] = level.sigma;
     }
+    assert_near(sigmas[1], 7.0, 0.01);
+    g_assert_cmpfloat(sigmas[2], <, 0.9 * sigmas[1]);
+    g_assert_cmpfloat(sigmas[2], >, 1.1 * sigmas[0]);
     g_free(image.pixels);
 }
 
@@ -289,8 +289,8 @@ main(int argc, char **argv)
                     test_the_network_is_asked_about_correlated_noise_alone);
     g_test_add_func("/noise-net/cells-count-where-the-mask-is",
                     test_cells_count_where_the_mask_is);
-    g_test_add_func("/noise-net/the-network-says-how-sure-it-is",
-                    test_the_network_says_how_sure_it_is);
+    g_test_add_func("/noise-net/doubt-is-by-how-strong-the-noise-is",
+                    test_doubt_is_by_how_strong_the_noise_is);
     g_test_add_func("/noise-net/a-sure-network-overrules-statistics",
                     test_a_sure_network_overrules_statistics);
     g_test_add_func("/noise-net/a-cancelled-sample-says-nothing",
