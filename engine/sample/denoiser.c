@@ -5,6 +5,7 @@
 #include "sample/denoiser.h"
 
 #include <math.h>
+#include <stdatomic.h>
 #include <string.h>
 
 #include "base/arena.h"
@@ -113,15 +114,21 @@ ensure_arena(UnetDenoiser *self, int width, int height, GError **error)
 
 /* ---- packing --------------------------------------------------------------------- */
 
-/* Offset of sample (y, x, c) in a tensor that torch.pixel_unshuffle would give: channel
- * c * p * p + dy * p + dx of the pixel (y / p, x / p). */
+typedef struct {
+    const SdeDenoiserInput *input;
+    const SdeBundle *bundle;
+    Buffers *buffers;
+    atomic_bool is_finite;
+} Packing;
+
+/* Offset of pixel (y, x) in a tensor that torch.pixel_unshuffle would give: there is
+ * its first channel, and each of the others patch * patch samples further on. */
 static size_t
-packed_at(const SdeTensor *tensor, int patch, int y, int x, int c)
+packed_at(const SdeTensor *tensor, int patch, int y, int x)
 {
     size_t pixel = (size_t) (y / patch) * (size_t) tensor->w + (size_t) (x / patch);
 
-    return pixel * (size_t) tensor->c +
-           (size_t) ((c * patch + y % patch) * patch + x % patch);
+    return pixel * (size_t) tensor->c + (size_t) (y % patch * patch + x % patch);
 }
 
 static float
@@ -140,30 +147,32 @@ mean_of(const SdeDenoiserInput *input, size_t at)
  * N(mean, 1). Where a pixel is mostly noise that is the mean, not the noise, and what
  * the network predicts is the difference to the mean: everything is of x0 - mean. */
 static void
-pack(const SdeDenoiserInput *input, const SdeBundle *bundle, SdeTensor *in)
+pack_row(size_t y, int thread, void *data)
 {
+    const Packing *packing = data;
+    const SdeDenoiserInput *input = packing->input;
+    const SdeBundle *bundle = packing->bundle;
+    const SdeTensor *in = &packing->buffers->in;
     const float to_level = (float) (4.0 / G_PI); /* 0..pi/2 becomes -1..1 */
-    int patch = bundle->patch_size;
+    const size_t step = (size_t) bundle->patch_size * (size_t) bundle->patch_size;
     float theta = -1.0f, signal = 1.0f;
 
-    for (int y = 0; y < input->height; y++) {
-        for (int x = 0; x < input->width; x++) {
-            size_t pixel = (size_t) y * (size_t) input->width + (size_t) x;
+    for (int x = 0; x < input->width; x++) {
+        size_t pixel = y * (size_t) input->width + (size_t) x;
+        float *packed = in->data + packed_at(in, bundle->patch_size, (int) y, x);
 
-            if (theta_of(input, pixel) != theta) {
-                theta = theta_of(input, pixel);
-                signal = bundle->posterior_input ? cosf(theta) : 1.0f;
-            }
-            for (int c = 0; c < RGB; c++) {
-                size_t at = pixel * RGB + (size_t) c;
-                float mean = mean_of(input, at);
+        if (theta_of(input, pixel) != theta) {
+            theta = theta_of(input, pixel);
+            signal = bundle->posterior_input ? cosf(theta) : 1.0f;
+        }
+        for (size_t c = 0; c < RGB; c++) {
+            size_t at = pixel * RGB + c;
+            float mean = mean_of(input, at);
 
-                in->data[packed_at(in, patch, y, x, c)] =
-                    signal * (input->x[at] - signal * mean) + mean;
-            }
-            if (bundle->level_map) {
-                in->data[packed_at(in, patch, y, x, RGB)] = to_level * theta - 1.0f;
-            }
+            packed[c * step] = signal * (input->x[at] - signal * mean) + mean;
+        }
+        if (bundle->level_map) {
+            packed[RGB * step] = to_level * theta - 1.0f;
         }
     }
 }
@@ -182,36 +191,40 @@ to_x0(SdePrediction prediction, float x, float output, float signal, float noise
     return output;
 }
 
-/* False when something is not finite. */
-static bool
-unpack(const SdeDenoiserInput *input, const SdeTensor *out, int patch,
-       SdePrediction prediction, float *x0)
+static void
+unpack_row(size_t y, int thread, void *data)
 {
-    float theta = -1.0f, signal = 1.0f, noise = 0.0f;
+    Packing *packing = data;
+    const SdeDenoiserInput *input = packing->input;
+    const SdePrediction prediction = packing->bundle->scheduler.prediction_type;
+    const int patch = packing->bundle->patch_size;
+    const SdeTensor *out = &packing->buffers->out;
+    const size_t step = (size_t) patch * (size_t) patch;
+    float theta = -1.0f, signal = 1.0f, noise = 0.0f, *x0 = packing->buffers->x0;
     bool finite = true;
 
-    for (int y = 0; y < input->height; y++) {
-        for (int x = 0; x < input->width; x++) {
-            size_t pixel = (size_t) y * (size_t) input->width + (size_t) x;
+    for (int x = 0; x < input->width; x++) {
+        size_t pixel = y * (size_t) input->width + (size_t) x;
+        const float *packed = out->data + packed_at(out, patch, (int) y, x);
 
-            if (theta_of(input, pixel) != theta) {
-                theta = theta_of(input, pixel);
-                signal = cosf(theta);
-                noise = sinf(theta);
-            }
-            for (int c = 0; c < RGB; c++) {
-                size_t at = pixel * RGB + (size_t) c;
-                float output = out->data[packed_at(out, patch, y, x, c)];
-                float mean = mean_of(input, at);
+        if (theta_of(input, pixel) != theta) {
+            theta = theta_of(input, pixel);
+            signal = cosf(theta);
+            noise = sinf(theta);
+        }
+        for (size_t c = 0; c < RGB; c++) {
+            size_t at = pixel * RGB + c;
+            float mean = mean_of(input, at);
 
-                x0[at] = to_x0(prediction, input->x[at] - signal * mean, output, signal,
-                               noise) +
-                         mean;
-                finite = finite && isfinite(x0[at]);
-            }
+            x0[at] = to_x0(prediction, input->x[at] - signal * mean, packed[c * step],
+                           signal, noise) +
+                     mean;
+            finite = finite && isfinite(x0[at]);
         }
     }
-    return finite;
+    if (!finite) {
+        packing->is_finite = false;
+    }
 }
 
 /* ---- running --------------------------------------------------------------------- */
@@ -288,12 +301,23 @@ evaluate(UnetDenoiser *self, const SdeDenoiserInput *input, SdeClasses classes,
                             span != NULL ? span->cancellable : NULL, NULL, NULL, error);
 }
 
+typedef struct {
+    SdeTensor *out;
+    const SdeTensor *none;
+    float guidance;
+} Guiding;
+
 /* out = none + guidance (out - none) */
 static void
-guide(SdeTensor *out, const SdeTensor *none, float guidance)
+guide_row(size_t y, int thread, void *data)
 {
-    for (size_t i = 0; i < sde_tensor_count(out); i++) {
-        out->data[i] = none->data[i] + guidance * (out->data[i] - none->data[i]);
+    const Guiding *guiding = data;
+    size_t n = (size_t) guiding->out->w * (size_t) guiding->out->c;
+    float *out = guiding->out->data + y * n;
+    const float *none = guiding->none->data + y * n;
+
+    for (size_t i = 0; i < n; i++) {
+        out[i] = none[i] + guiding->guidance * (out[i] - none[i]);
     }
 }
 
@@ -301,13 +325,15 @@ static bool
 run_in_arena(UnetDenoiser *self, const SdeDenoiserInput *input, float *x0,
              const SdeSpan *span, GError **error)
 {
-    int patch = self->bundle->patch_size, n_passes = is_guided(input) ? 2 : 1;
+    int n_passes = is_guided(input) ? 2 : 1;
+    size_t height = (size_t) input->height;
     SdeClasses classes = input->classes, none = {.label = self->base.none_class};
     Buffers buffers;
+    Packing packing = {input, self->bundle, &buffers, true};
 
     classes.label = choose_class(self, classes.label);
     allocate_buffers(self, input->width, input->height, self->arena, &buffers);
-    pack(input, self->bundle, &buffers.in);
+    sde_parallel_for(self->pool, height, NULL, pack_row, &packing);
     if (!sde_span_step(span, 0, n_passes, error) ||
         !evaluate(self, input, classes, &buffers.in, &buffers.out, span, error)) {
         return false;
@@ -317,17 +343,18 @@ run_in_arena(UnetDenoiser *self, const SdeDenoiserInput *input, float *x0,
             !evaluate(self, input, none, &buffers.in, &buffers.none, span, error)) {
             return false;
         }
-        guide(&buffers.out, &buffers.none, (float) input->guidance);
+        sde_parallel_for(
+            self->pool, (size_t) buffers.out.h, NULL, guide_row,
+            &(Guiding) {&buffers.out, &buffers.none, (float) input->guidance});
     }
-    if (!unpack(input, &buffers.out, patch, self->bundle->scheduler.prediction_type,
-                buffers.x0)) {
+    sde_parallel_for(self->pool, height, NULL, unpack_row, &packing);
+    if (!packing.is_finite) {
         g_set_error(error, SDE_ERROR, SDE_ERROR_NUMERIC,
                     "the network's result is not finite (noise angle %g)",
                     (double) input->theta_max);
         return false;
     }
-    memcpy(x0, buffers.x0,
-           (size_t) input->width * (size_t) input->height * RGB * sizeof(float));
+    memcpy(x0, buffers.x0, (size_t) input->width * height * RGB * sizeof(float));
     return true;
 }
 

@@ -21,6 +21,7 @@
 
 /* Pixels: a pixel is noisy, so its colour is the mean of 5 × 5. */
 #define LEVEL_RADIUS 2
+#define LEVEL_SIDE   (2 * LEVEL_RADIUS + 1)
 #define NOISE_REACH  4.0 /* deviations: beyond, a value out of range is no noise */
 /* Of noise that pixels share the model, which mostly learnt white noise, leaves some.
  */
@@ -48,7 +49,6 @@ typedef struct {
     float *y;
     float *levels;          /* padded; NULL: the whole picture */
     float *grain, *scratch; /* rect; NULL without keep_grain */
-    float *colors;          /* of a window and LEVEL_RADIUS around it */
 } Run;
 
 /* An ordinary model has no level below that of its first timestep. */
@@ -61,66 +61,73 @@ theta_of_sigma(const Run *run, double sigma)
 /* ---- what a tile sees -------------------------------------------------------------
  */
 
+/* Row y of the work area: the first pixel of what it mirrors. */
 static const float *
-source_pixel(const Run *run, int x, int y)
+source_row(const Run *run, int y)
 {
-    int column = run->rect.x + sde_mirror_index(x, run->rect.width);
     int row = run->rect.y + sde_mirror_index(y, run->rect.height);
 
     return run->source->pixels + (size_t) row * run->source->stride +
-           3 * (size_t) column;
+           3 * (size_t) run->rect.x;
 }
 
-/* Colours of the window and a rim around it, 0..1. */
-static void
-read_colors(const Run *run, SdeRect window)
+static const float *
+source_pixel(const Run *run, int x, int y)
 {
-    float *out = run->colors;
+    return source_row(run, y) + 3 * (size_t) sde_mirror_index(x, run->rect.width);
+}
 
-    for (int y = -LEVEL_RADIUS; y < window.height + LEVEL_RADIUS; y++) {
-        for (int x = -LEVEL_RADIUS; x < window.width + LEVEL_RADIUS; x++) {
-            const float *pixel = source_pixel(run, window.x + x, window.y + y);
+/* The colours, 0..1, of LEVEL_SIDE rows around y, added up; from LEVEL_RADIUS before
+ * the strip to as far behind it. */
+static void
+sum_columns(const Run *run, SdeRect strip, int y, float *sums)
+{
+    const float *rows[LEVEL_SIDE];
 
-            for (int c = 0; c < 3; c++) {
-                *out++ = sde_clamp_unit(pixel[c]);
+    for (int i = 0; i < LEVEL_SIDE; i++) {
+        rows[i] = source_row(run, y + i - LEVEL_RADIUS);
+    }
+    for (int x = -LEVEL_RADIUS; x < strip.width + LEVEL_RADIUS; x++, sums += 3) {
+        size_t at = 3 * (size_t) sde_mirror_index(strip.x + x, run->rect.width);
+
+        sums[0] = sums[1] = sums[2] = 0.0f;
+        for (int i = 0; i < LEVEL_SIDE; i++) {
+            for (size_t c = 0; c < 3; c++) {
+                sums[c] += sde_clamp_unit(rows[i][at + c]);
             }
         }
     }
 }
 
-/* Mean of the colours LEVEL_RADIUS around a pixel; corner is the first of them. */
+/* Mean of the colours around a pixel; sums: the first of its LEVEL_SIDE columns. */
 static void
-average_color(const float *corner, size_t pitch, float mean[3])
+average_color(const float *sums, float mean[3])
 {
-    int side = 2 * LEVEL_RADIUS + 1;
-
-    mean[0] = mean[1] = mean[2] = 0.0f;
-    for (int i = 0; i < side; i++) {
-        for (int j = 0; j < 3 * side; j++) {
-            mean[j % 3] += corner[(size_t) i * pitch + (size_t) j];
-        }
-    }
     for (int c = 0; c < 3; c++) {
-        mean[c] /= (float) (side * side);
+        mean[c] = 0.0f;
+        for (int i = 0; i < LEVEL_SIDE; i++) {
+            mean[c] += sums[3 * i + c];
+        }
+        mean[c] /= LEVEL_SIDE * LEVEL_SIDE;
     }
 }
 
 /* The level of the pixel that (x, y) of the work area mirrors. */
 static void
-fill_theta(const Run *run, SdeRect window, float *theta)
+fill_theta(const Run *run, SdeRect strip, float *theta)
 {
-    size_t pitch = 3 * ((size_t) window.width + 2 * (size_t) LEVEL_RADIUS);
+    g_autofree float *sums =
+        g_new(float, 3 * ((size_t) strip.width + 2 * (size_t) LEVEL_RADIUS));
 
-    read_colors(run, window);
-    for (int y = 0; y < window.height; y++) {
-        int row = run->rect.y + sde_mirror_index(window.y + y, run->rect.height);
+    for (int y = strip.y; y < strip.y + strip.height; y++) {
+        int row = run->rect.y + sde_mirror_index(y, run->rect.height);
 
-        for (int x = 0; x < window.width; x++) {
-            int column = run->rect.x + sde_mirror_index(window.x + x, run->rect.width);
+        sum_columns(run, strip, y, sums);
+        for (int x = 0; x < strip.width; x++) {
+            int column = run->rect.x + sde_mirror_index(strip.x + x, run->rect.width);
             float mean[3];
 
-            average_color(run->colors + (size_t) y * pitch + 3 * (size_t) x, pitch,
-                          mean);
+            average_color(sums + 3 * (size_t) x, mean);
             *theta++ = (float) theta_of_sigma(
                 run, sde_noise_level_at(&run->level, column, row, mean));
         }
@@ -153,23 +160,23 @@ area_index(const Run *run, int x, int y)
 
 /* x = cos(theta) y: the photo y = x0 + n, with tan(theta) the deviation of n. */
 static void
-fetch_window(SdeRect window, float *x, float *theta, float *mean, void *data)
+fetch_strip(SdeRect strip, float *x, float *theta, float *mean, void *data)
 {
     const Run *run = data;
     float uniform = (float) cos(theta_of_sigma(run, run->level.sigma));
 
     if (theta != NULL) {
-        fill_theta(run, window, theta);
+        fill_theta(run, strip, theta);
     }
-    for (int i = 0; i < window.height; i++) {
-        for (int j = 0; j < window.width; j++, x += 3) {
+    for (int i = 0; i < strip.height; i++) {
+        for (int j = 0; j < strip.width; j++, x += 3) {
             float keep = theta != NULL ? cosf(*theta++) : uniform;
 
             if (run->y != NULL) {
-                memcpy(x, run->y + area_index(run, window.x + j, window.y + i),
+                memcpy(x, run->y + area_index(run, strip.x + j, strip.y + i),
                        3 * sizeof(float));
             } else {
-                read_photo(run, window.x + j, window.y + i, x);
+                read_photo(run, strip.x + j, strip.y + i, x);
             }
             for (int c = 0; c < 3; c++) {
                 x[c] *= keep;
@@ -182,30 +189,36 @@ fetch_window(SdeRect window, float *x, float *theta, float *mean, void *data)
  */
 
 static void
-load_photo(const Run *run)
+load_row(size_t y, int thread, void *data)
 {
-    for (int y = 0; y < run->padded_height; y++) {
-        for (int x = 0; x < run->padded_width; x++) {
-            read_photo(run, x, y, run->y + area_index(run, x, y));
-        }
+    const Run *run = data;
+
+    for (int x = 0; x < run->padded_width; x++) {
+        read_photo(run, x, (int) y, run->y + area_index(run, x, (int) y));
     }
 }
+
+typedef struct {
+    const Run *run;
+    float kept;
+} Taking;
 
 /* y = d + (what is kept of) the noise y - d. Where nothing is selected there is no D.
  */
 static void
-take_noise(Run *run, double kept)
+take_noise_of_row(size_t row, int thread, void *data)
 {
-    size_t n = (size_t) run->padded_width * (size_t) run->padded_height;
+    const Taking *taking = data;
+    const Run *run = taking->run;
+    size_t width = (size_t) run->padded_width;
 
-    for (size_t i = 0; i < n; i++) {
+    for (size_t i = row * width; i < (row + 1) * width; i++) {
         for (size_t c = 3 * i; c < 3 * i + 3; c++) {
             if (run->levels == NULL || run->levels[i] > 0.0f) {
-                run->y[c] = run->d[c] + (float) kept * (run->y[c] - run->d[c]);
+                run->y[c] = run->d[c] + taking->kept * (run->y[c] - run->d[c]);
             }
         }
     }
-    run->share *= kept;
 }
 
 /* ---- the result -------------------------------------------------------------------
@@ -226,23 +239,18 @@ read_change(const Run *run, int x, int y, float change[3])
     sde_blend_share(change, run->params->luminance, run->params->color);
 }
 
-/* The fine luma of what is taken away; grain is what of it comes back. */
+/* The luma of what is taken away. */
 static void
-find_grain(const Run *run)
+find_grain_of_row(size_t y, int thread, void *data)
 {
+    const Run *run = data;
     size_t width = (size_t) run->rect.width;
 
-    for (int y = 0; run->grain != NULL && y < run->rect.height; y++) {
-        for (int x = 0; x < run->rect.width; x++) {
-            float change[3];
+    for (int x = 0; x < run->rect.width; x++) {
+        float change[3];
 
-            read_change(run, x, y, change);
-            run->grain[(size_t) y * width + (size_t) x] = sde_luma(change);
-        }
-    }
-    if (run->grain != NULL) {
-        sde_blend_band_pass(run->grain, run->rect.width, run->rect.height,
-                            run->scratch);
+        read_change(run, x, (int) y, change);
+        run->grain[y * width + (size_t) x] = sde_luma(change);
     }
 }
 
@@ -282,7 +290,12 @@ write_result(const Run *run, SdeImage *result)
 {
     Writing writing = {run, result};
 
-    find_grain(run);
+    if (run->grain != NULL) { /* the fine luma of what is taken away comes back */
+        sde_parallel_for(run->task->pool, (size_t) run->rect.height, NULL,
+                         find_grain_of_row, (void *) run);
+        sde_blend_band_pass(run->grain, run->rect.width, run->rect.height,
+                            run->scratch);
+    }
     sde_parallel_for(run->task->pool, (size_t) run->rect.height, NULL, write_row,
                      &writing);
 }
@@ -346,7 +359,7 @@ evaluate_once(Run *run, SdeTiles *tiles, SdeTask *task, const SdeSpan *span,
 {
     double sigma =
         run->per_pixel ? sde_noise_level_highest(&run->level) : run->level.sigma;
-    SdeTilesInput input = {.fetch = fetch_window,
+    SdeTilesInput input = {.fetch = fetch_strip,
                            .data = run,
                            .has_theta = run->per_pixel,
                            .theta_max = (float) theta_of_sigma(run, sigma),
@@ -360,19 +373,14 @@ evaluate_once(Run *run, SdeTiles *tiles, SdeTask *task, const SdeSpan *span,
 static bool
 evaluate(Run *run, SdeTask *task, SdeTiles *tiles, const SdeSpan *span, GError **error)
 {
-    SdeRect window = sde_tiles_get_window(tiles, 0);
-    size_t rim = 2 * (size_t) LEVEL_RADIUS;
-    g_autofree float *colors = g_new(float, 3 * ((size_t) window.width + rim) *
-                                                ((size_t) window.height + rim));
     int n = run->params->n_steps, n_views = run->params->n_views;
     double kept = n > 1 ? pow(LAST_SHARE, 1.0 / (n - 1)) : 1.0;
 
-    run->colors = colors;
     if (run->levels != NULL) {
         sde_tiles_select(tiles, run->levels);
     }
     if (run->y != NULL) {
-        load_photo(run);
+        sde_parallel_for(task->pool, (size_t) run->padded_height, NULL, load_row, run);
     }
     task->n_passes = n * n_views;
     for (int i = 0; i < n; i++) {
@@ -380,7 +388,9 @@ evaluate(Run *run, SdeTask *task, SdeTiles *tiles, const SdeSpan *span, GError *
 
         task->pass = (i + 1) * n_views;
         if (i > 0) {
-            take_noise(run, kept);
+            sde_parallel_for(task->pool, (size_t) run->padded_height, NULL,
+                             take_noise_of_row, &(Taking) {run, (float) kept});
+            run->share *= kept;
         }
         if (!evaluate_once(run, tiles, task, &part, error)) {
             return false;

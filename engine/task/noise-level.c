@@ -250,14 +250,20 @@ sde_noise_level_init(SdeNoise *level, double sigma)
     }
 }
 
-double
-sde_noise_level_of_channel(const SdeNoise *level, int channel, double value)
+static double
+variance_of_channel(const SdeNoise *level, int channel, double value)
 {
     double variance =
         level->slope[channel] * CLAMP(value, 0.0, 1.0) + level->offset[channel];
+    double lowest = level->lowest[channel], highest = level->highest[channel];
 
-    return CLAMP(sqrt(MAX(variance, 0.0)), level->lowest[channel],
-                 level->highest[channel]);
+    return CLAMP(variance, lowest * lowest, highest * highest);
+}
+
+double
+sde_noise_level_of_channel(const SdeNoise *level, int channel, double value)
+{
+    return sqrt(variance_of_channel(level, channel, value));
 }
 
 /* Between the middles of the cells, bilinearly. */
@@ -294,9 +300,7 @@ sde_noise_level_at(const SdeNoise *level, int x, int y, const float rgb[3])
     double sum = 0.0;
 
     for (int c = 0; c < 3; c++) {
-        double sigma = sde_noise_level_of_channel(level, c, (double) rgb[c]);
-
-        sum += sigma * sigma;
+        sum += variance_of_channel(level, c, (double) rgb[c]);
     }
     return sqrt(sum / 3.0) * sde_noise_level_gain_at(level, x, y);
 }

@@ -11,6 +11,7 @@
 #define MIN_SIDE 64 /* pixels: less than this gives a network nothing to look at */
 /* Largest tile of a level-map model, chosen for its speed. */
 #define LEVEL_MAP_SIDE 768
+#define STRIP          16 /* rows of a window that a thread fetches at a time */
 
 /* Windows along one axis. Window i has the share [ramp[i], ramp[i + 1] + width[i + 1])
  * of the axis, where ramp i is the crossing between windows i - 1 and i. */
@@ -277,35 +278,75 @@ buffers_clear(Buffers *buffers)
 }
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Buffers, buffers_clear)
 
+typedef struct {
+    const SdeTilesInput *input;
+    SdeRect window;
+    const Buffers *buffers;
+} Fetching;
+
 static void
-add_window(const SdeTiles *tiles, int i, float share, const float *from, float *d)
+fetch_strip(size_t i, int thread, void *data)
 {
-    SdeRect window = sde_tiles_get_window(tiles, i);
-    size_t pitch = (size_t) tiles->width * 3;
+    const Fetching *fetching = data;
+    const Buffers *buffers = fetching->buffers;
+    SdeRect window = fetching->window;
+    int y = (int) i * STRIP;
+    SdeRect strip = {window.x, window.y + y, window.width,
+                     MIN(STRIP, window.height - y)};
+    size_t at = (size_t) y * (size_t) window.width;
 
-    for (int y = 0; y < window.height; y++) {
-        const float *in = from + (size_t) y * (size_t) window.width * 3;
-        float *out = d + (size_t) (window.y + y) * pitch + (size_t) window.x * 3;
+    fetching->input->fetch(
+        strip, buffers->x + 3 * at, buffers->theta != NULL ? buffers->theta + at : NULL,
+        buffers->mean != NULL ? buffers->mean + 3 * at : NULL, fetching->input->data);
+}
 
-        for (int x = 0; x < window.width; x++) {
-            float weight = share * sde_tiles_get_weight(tiles, i, x, y);
+static void
+fetch_window(const SdeTilesInput *input, SdePool *pool, SdeRect window,
+             const Buffers *buffers)
+{
+    sde_parallel_for(pool, (size_t) sde_divide_up(window.height, STRIP), NULL,
+                     fetch_strip, &(Fetching) {input, window, buffers});
+}
 
-            for (int c = 0; c < 3; c++) {
-                out[3 * x + c] += weight * in[3 * x + c];
-            }
+typedef struct {
+    const SdeTiles *tiles;
+    int i; /* of the window */
+    float share;
+    const float *from;
+    float *d;
+} Adding;
+
+static void
+add_row(size_t y, int thread, void *data)
+{
+    const Adding *adding = data;
+    const SdeTiles *tiles = adding->tiles;
+    SdeRect window = sde_tiles_get_window(tiles, adding->i);
+    const float *in = adding->from + 3 * y * (size_t) window.width;
+    float *out = adding->d + 3 * (((size_t) window.y + y) * (size_t) tiles->width +
+                                  (size_t) window.x);
+
+    for (int x = 0; x < window.width; x++) {
+        float weight =
+            adding->share * sde_tiles_get_weight(tiles, adding->i, x, (int) y);
+
+        for (int c = 0; c < 3; c++) {
+            out[3 * x + c] += weight * in[3 * x + c];
         }
     }
 }
 
 static void
-show_view(const Buffers *buffers, SdeRect window, int from, int to)
+show_view(SdePool *pool, const Buffers *buffers, SdeRect window, int from, int to)
 {
-    sde_view_change(buffers->x, window.width, window.height, 3, from, to);
+    int width = window.width, height = window.height;
+
+    sde_view_change(pool, buffers->x, width, height, 3, from, to);
     if (buffers->theta != NULL) {
-        sde_view_change(buffers->theta, window.width, window.height, 1, from, to);
+        sde_view_change(pool, buffers->theta, width, height, 1, from, to);
     }
     if (buffers->mean != NULL) {
-        sde_view_change(buffers->mean, window.width, window.height, 3, from, to);
+        sde_view_change(pool, buffers->mean, width, height, 3, from, to);
     }
 }
 
@@ -324,19 +365,21 @@ denoise_window(const SdeTiles *tiles, SdeTask *task, const SdeTilesInput *input,
                              .classes = input->classes,
                              .guidance = input->guidance};
 
-    input->fetch(window, buffers->x, buffers->theta, buffers->mean, input->data);
+    fetch_window(input, task->pool, window, buffers);
     for (int i_view = 0; i_view < n_views; i_view++) {
         SdeSpan part = sde_span_part(span, i_view, n_views);
         int view = input->first_view + i_view;
 
-        show_view(buffers, window, shown, view);
+        show_view(task->pool, buffers, window, shown, view);
         shown = view;
         if (!sde_span_step(span, i_view, n_views, error) ||
             !task->denoiser->run(task->denoiser, &tile, buffers->d, &part, error)) {
             return false;
         }
-        sde_view_change(buffers->d, window.width, window.height, 3, view, 0);
-        add_window(tiles, i, 1.0f / (float) n_views, buffers->d, d);
+        sde_view_change(task->pool, buffers->d, window.width, window.height, 3, view,
+                        0);
+        sde_parallel_for(task->pool, (size_t) window.height, NULL, add_row,
+                         &(Adding) {tiles, i, 1.0f / (float) n_views, buffers->d, d});
     }
     return true;
 }

@@ -34,9 +34,9 @@ size_t sde_tiles_plan(const SdeTiles *tiles, const SdeDenoiser *denoiser);
 /* From now on only windows in which some level (width × height) is above 0. */
 void sde_tiles_select(SdeTiles *tiles, const float *levels);
 
-/* Writes x (window.height × window.width × 3) and, unless they are NULL, theta and mean
- * (as x). */
-typedef void (*SdeTileFetch)(SdeRect window, float *x, float *theta, float *mean,
+/* Writes x (strip.height × strip.width × 3) and, unless they are NULL, theta and mean
+ * (as x), of some rows of a window; several threads ask at a time. */
+typedef void (*SdeTileFetch)(SdeRect strip, float *x, float *theta, float *mean,
                              void *data);
 typedef struct {
     SdeTileFetch fetch;

@@ -2,8 +2,6 @@
  * SPDX-License-Identifier: GPL-3.0-or-later */
 #include "task/views.h"
 
-#include <stddef.h>
-
 enum { COLUMNS = 1, ROWS = 2 };
 
 /* What is reversed in a view: of two that follow each other, one differs (Gray code).
@@ -35,17 +33,41 @@ reverse_columns(float *row, int width, int n_channels)
     }
 }
 
-void
-sde_view_change(float *pixels, int width, int height, int n_channels, int from, int to)
-{
-    int change = reversed_in(from) ^ reversed_in(to);
-    size_t pitch = (size_t) width * (size_t) n_channels;
+typedef struct {
+    float *pixels;
+    int width, height, n_channels;
+    int change; /* COLUMNS, ROWS, or both */
+} Change;
 
-    for (int y = 0; (change & COLUMNS) != 0 && y < height; y++) {
-        reverse_columns(pixels + (size_t) y * pitch, width, n_channels);
+/* Row y and the one as far from the other end. */
+static void
+change_rows(size_t y, int thread, void *data)
+{
+    const Change *change = data;
+    size_t pitch = (size_t) change->width * (size_t) change->n_channels;
+    float *row = change->pixels + y * pitch;
+    float *other = change->pixels + ((size_t) change->height - 1 - y) * pitch;
+
+    if ((change->change & COLUMNS) != 0) {
+        reverse_columns(row, change->width, change->n_channels);
+        if (other != row) {
+            reverse_columns(other, change->width, change->n_channels);
+        }
     }
-    for (int y = 0; (change & ROWS) != 0 && y < height / 2; y++) {
-        swap(pixels + (size_t) y * pitch, pixels + (size_t) (height - 1 - y) * pitch,
-             pitch);
+    if ((change->change & ROWS) != 0 && other != row) {
+        swap(row, other, pitch);
     }
+}
+
+void
+sde_view_change(SdePool *pool, float *pixels, int width, int height, int n_channels,
+                int from, int to)
+{
+    Change change = {pixels, width, height, n_channels,
+                     reversed_in(from) ^ reversed_in(to)};
+
+    if (change.change == 0) {
+        return;
+    }
+    sde_parallel_for(pool, ((size_t) height + 1) / 2, NULL, change_rows, &change);
 }

@@ -5,9 +5,11 @@
  * single image super resolution"). SPDX-License-Identifier: GPL-3.0-or-later */
 #pragma once
 
+#include "base/parallel.h"
+
 #define SDE_MAX_VIEWS 4
 
 /* Between two views of a picture (height × width × n_channels), in place; `from` and
  * `to` 0..3, 0: as it is. The way back is the same with both swapped. */
-void sde_view_change(float *pixels, int width, int height, int n_channels, int from,
-                     int to);
+void sde_view_change(SdePool *pool, float *pixels, int width, int height,
+                     int n_channels, int from, int to);

@@ -297,13 +297,13 @@ find_mean(Run *run, GError **error)
  */
 
 static void
-fetch_window(SdeRect window, float *x, float *theta, float *mean, void *data)
+fetch_strip(SdeRect strip, float *x, float *theta, float *mean, void *data)
 {
     const Run *run = data;
-    size_t width = (size_t) window.width;
+    size_t width = (size_t) strip.width;
 
-    for (int y = 0; y < window.height; y++) {
-        size_t from = (size_t) (window.y + y) * (size_t) run->width + (size_t) window.x;
+    for (int y = 0; y < strip.height; y++) {
+        size_t from = (size_t) (strip.y + y) * (size_t) run->width + (size_t) strip.x;
         size_t to = (size_t) y * width;
 
         memcpy(x + 3 * to, run->x + 3 * from, 3 * width * sizeof(float));
@@ -323,7 +323,7 @@ evaluate_views(Run *run, SdeClasses classes, double guidance, int first_view,
 {
     int n_passes = sde_walk_count_passes(run->walk);
     SdeSpan part = sde_span_part(span, run->pass, n_passes);
-    SdeTilesInput input = {.fetch = fetch_window,
+    SdeTilesInput input = {.fetch = fetch_strip,
                            .data = run,
                            .has_theta = run->graded,
                            .has_mean = run->mean != NULL,
