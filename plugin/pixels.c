@@ -8,7 +8,8 @@
 #include "intl.h"
 #include <string.h>
 
-#define BAND_ROWS 64
+#define BAND_ROWS   128
+#define THREAD_COST 2.0 /* rows converted while one more thread wakes up */
 /* How far a task looks around the selection; beyond this the models see little. */
 #define LEAST_MARGIN 256
 
@@ -54,28 +55,115 @@ allocate(SdePixels *pixels, bool with_mask, bool with_alpha, GError **error)
     return true;
 }
 
+/* ---- bands ----------------------------------------------------------------------- */
+
+/* Rows of a layer in its own format. GEGL copies them in large rectangles; all threads
+ * convert, which takes longer. */
+typedef struct {
+    GeglRectangle area;
+    const Babl *native, *to_float, *from_float; /* float: R'G'B'A */
+    size_t pixel_bytes;
+    int y; /* the first row, of the area */
+    guchar *rows;
+} Band;
+
+static void
+band_init(Band *band, const SdePixels *pixels, GeglBuffer *buffer)
+{
+    const Babl *rgba = babl_format("R'G'B'A float");
+
+    band->area = pixels->area;
+    band->native = gegl_buffer_get_format(buffer);
+    band->to_float = babl_fish(band->native, rgba);
+    band->from_float = babl_fish(rgba, band->native);
+    band->pixel_bytes = (size_t) babl_format_get_bytes_per_pixel(band->native);
+    band->rows =
+        g_new(guchar, band->pixel_bytes * (size_t) band->area.width * BAND_ROWS);
+}
+
+static void
+band_clear(Band *band)
+{
+    g_free(band->rows);
+}
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Band, band_clear)
+
+static GeglRectangle
+band_rect(const Band *band)
+{
+    return (GeglRectangle) {band->area.x, band->area.y + band->y, band->area.width,
+                            MIN(BAND_ROWS, band->area.height - band->y)};
+}
+
+static void
+band_get(Band *band, GeglBuffer *buffer)
+{
+    GeglRectangle rect = band_rect(band);
+
+    gegl_buffer_get(buffer, &rect, 1.0, band->native, band->rows, GEGL_AUTO_ROWSTRIDE,
+                    GEGL_ABYSS_NONE);
+}
+
+static void
+band_set(Band *band, GeglBuffer *buffer)
+{
+    GeglRectangle rect = band_rect(band);
+
+    gegl_buffer_set(buffer, &rect, 0, band->native, band->rows, GEGL_AUTO_ROWSTRIDE);
+}
+
+static void
+band_for_rows(const Band *band, GeglParallelDistributeRangeFunc func, gpointer data)
+{
+    gegl_parallel_distribute_range((gsize) band_rect(band).height, THREAD_COST, func,
+                                   data);
+}
+
+static guchar *
+band_row(const Band *band, size_t row)
+{
+    return band->rows + row * (size_t) band->area.width * band->pixel_bytes;
+}
+
 /* ---- reading --------------------------------------------------------------------- */
+
+typedef struct {
+    const Band *band;
+    SdePixels *pixels;
+} Reading;
+
+static void
+read_rows(gsize first, gsize n, gpointer data)
+{
+    const Reading *reading = data;
+    const Band *band = reading->band;
+    SdePixels *pixels = reading->pixels;
+    size_t width = (size_t) pixels->area.width;
+    g_autofree float *rgba = g_new(float, 4 * width);
+
+    for (size_t row = first; row < first + n; row++) {
+        size_t start = ((size_t) band->y + row) * width;
+
+        babl_process(band->to_float, band_row(band, row), rgba, (long) width);
+        for (size_t x = 0; x < width; x++) {
+            memcpy(pixels->rgb + 3 * (start + x), rgba + 4 * x, 3 * sizeof(float));
+            if (pixels->alpha != NULL) {
+                pixels->alpha[start + x] = rgba[4 * x + 3];
+            }
+        }
+    }
+}
 
 static void
 read_colors(SdePixels *pixels, GeglBuffer *buffer)
 {
-    size_t width = (size_t) pixels->area.width;
-    g_autofree float *rgba = g_new(float, 4 * width * BAND_ROWS);
+    g_auto(Band) band = {0};
+    Reading reading = {&band, pixels};
 
-    for (int y = 0; y < pixels->area.height; y += BAND_ROWS) {
-        int n_rows = MIN(BAND_ROWS, pixels->area.height - y);
-        GeglRectangle band = {pixels->area.x, pixels->area.y + y, pixels->area.width,
-                              n_rows};
-        size_t start = (size_t) y * width;
-
-        gegl_buffer_get(buffer, &band, 1.0, babl_format("R'G'B'A float"), rgba,
-                        GEGL_AUTO_ROWSTRIDE, GEGL_ABYSS_NONE);
-        for (size_t i = 0; i < (size_t) n_rows * width; i++) {
-            memcpy(pixels->rgb + 3 * (start + i), rgba + 4 * i, 3 * sizeof(float));
-            if (pixels->alpha != NULL) {
-                pixels->alpha[start + i] = rgba[4 * i + 3];
-            }
-        }
+    band_init(&band, pixels, buffer);
+    for (; band.y < pixels->area.height; band.y += BAND_ROWS) {
+        band_get(&band, buffer);
+        band_for_rows(&band, read_rows, &reading);
     }
 }
 
@@ -268,38 +356,6 @@ sde_pixels_lend(SdePixels *pixels, SdeJob *job)
 
 /* ---- writing --------------------------------------------------------------------- */
 
-/* From the engine's floats to the layer's own format, a row at a time. */
-typedef struct {
-    const Babl *format, *from_float;
-    size_t pixel_bytes;
-    size_t alpha_offset; /* where alpha starts in a pixel; pixel_bytes: it has none */
-    float *rgba;
-    guchar *converted;
-} RowWriter;
-
-static void
-row_writer_init(RowWriter *writer, const Babl *format, size_t width)
-{
-    const Babl *rgba = babl_format("R'G'B'A float");
-    size_t bytes = (size_t) babl_format_get_bytes_per_pixel(format);
-    size_t n_components = (size_t) babl_format_get_n_components(format);
-
-    writer->format = format;
-    writer->from_float = babl_fish(rgba, format);
-    writer->pixel_bytes = bytes;
-    writer->alpha_offset =
-        babl_format_has_alpha(format) ? bytes - bytes / n_components : bytes;
-    writer->rgba = g_new(float, 4 * width);
-    writer->converted = g_new(guchar, bytes * width);
-}
-
-static void
-row_writer_clear(RowWriter *writer)
-{
-    g_free(writer->rgba);
-    g_free(writer->converted);
-}
-
 static float
 get_new_alpha(const SdePixels *pixels, size_t i)
 {
@@ -361,31 +417,9 @@ sde_pixels_convert(const SdePixels *pixels, const GeglRectangle *rect,
     }
 }
 
-/* Replaces the changed pixels of a row in the layer's own format. */
-static void
-merge_row(RowWriter *writer, const SdePixels *pixels, int row, guchar *native)
-{
-    size_t width = (size_t) pixels->area.width;
-    size_t start = (size_t) row * width;
-
-    gather(pixels, start, width, writer->rgba);
-    babl_process(writer->from_float, writer->rgba, writer->converted, (long) width);
-
-    for (size_t x = 0; x < width; x++) {
-        size_t offset = x * writer->pixel_bytes;
-        size_t bytes = pixels->fills_holes ? writer->pixel_bytes : writer->alpha_offset;
-
-        if (is_changed(pixels, start + x)) {
-            memcpy(native + offset, writer->converted + offset, bytes);
-        }
-    }
-}
-
 static bool
-is_row_changed(const SdePixels *pixels, int row)
+is_row_changed(const SdePixels *pixels, size_t start)
 {
-    size_t start = (size_t) row * (size_t) pixels->area.width;
-
     for (size_t x = 0; x < (size_t) pixels->area.width; x++) {
         if (is_changed(pixels, start + x)) {
             return true;
@@ -394,28 +428,81 @@ is_row_changed(const SdePixels *pixels, int row)
     return false;
 }
 
-static void
-write_rows(const SdePixels *pixels, GeglBuffer *buffer)
+typedef struct {
+    const Band *band;
+    const SdePixels *pixels;
+} Writing;
+
+/* How many bytes of a pixel are written: alpha, the last component, only where it
+ * changes. */
+static size_t
+count_written_bytes(const Band *band, const SdePixels *pixels)
 {
+    size_t n = (size_t) babl_format_get_n_components(band->native);
+
+    if (pixels->fills_holes || !babl_format_has_alpha(band->native)) {
+        return band->pixel_bytes;
+    }
+    return band->pixel_bytes - band->pixel_bytes / n;
+}
+
+/* Replaces the changed pixels in the layer's own format. */
+static void
+write_rows(gsize first, gsize n, gpointer data)
+{
+    const Writing *writing = data;
+    const Band *band = writing->band;
+    const SdePixels *pixels = writing->pixels;
     size_t width = (size_t) pixels->area.width;
-    RowWriter writer;
-    g_autofree guchar *native = NULL;
+    size_t bytes = count_written_bytes(band, pixels);
+    g_autofree float *rgba = g_new(float, 4 * width);
+    g_autofree guchar *converted = g_new(guchar, band->pixel_bytes * width);
 
-    row_writer_init(&writer, gegl_buffer_get_format(buffer), width);
-    native = g_new(guchar, writer.pixel_bytes * width);
-    for (int row = 0; row < pixels->area.height; row++) {
-        GeglRectangle line = {pixels->area.x, pixels->area.y + row, pixels->area.width,
-                              1};
+    for (size_t row = first; row < first + n; row++) {
+        size_t start = ((size_t) band->y + row) * width;
+        guchar *native = band_row(band, row);
 
-        if (!is_row_changed(pixels, row)) {
+        if (!is_row_changed(pixels, start)) {
             continue;
         }
-        gegl_buffer_get(buffer, &line, 1.0, writer.format, native, GEGL_AUTO_ROWSTRIDE,
-                        GEGL_ABYSS_NONE);
-        merge_row(&writer, pixels, row, native);
-        gegl_buffer_set(buffer, &line, 0, writer.format, native, GEGL_AUTO_ROWSTRIDE);
+        gather(pixels, start, width, rgba);
+        babl_process(band->from_float, rgba, converted, (long) width);
+        for (size_t x = 0; x < width; x++) {
+            if (is_changed(pixels, start + x)) {
+                memcpy(native + x * band->pixel_bytes,
+                       converted + x * band->pixel_bytes, bytes);
+            }
+        }
     }
-    row_writer_clear(&writer);
+}
+
+static bool
+is_band_changed(const Band *band, const SdePixels *pixels)
+{
+    size_t width = (size_t) pixels->area.width;
+
+    for (int row = 0; row < band_rect(band).height; row++) {
+        if (is_row_changed(pixels, (size_t) (band->y + row) * width)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void
+write_colors(const SdePixels *pixels, GeglBuffer *buffer)
+{
+    g_auto(Band) band = {0};
+    Writing writing = {&band, pixels};
+
+    band_init(&band, pixels, buffer);
+    for (; band.y < pixels->area.height; band.y += BAND_ROWS) {
+        if (is_band_changed(&band, pixels)) {
+            band_get(&band, buffer);
+            band_for_rows(&band, write_rows, &writing);
+            band_set(&band, buffer);
+        }
+    }
 }
 
 bool
@@ -434,6 +521,6 @@ sde_pixels_write(const SdePixels *pixels, GimpLayer *layer, GError **error)
         return false;
     }
     buffer = gimp_drawable_get_buffer(drawable);
-    write_rows(pixels, buffer);
+    write_colors(pixels, buffer);
     return true;
 }
