@@ -413,9 +413,7 @@ find_level(Run *run, const SdeMask *mask, const SdeSpan *span, GError **error)
         sde_noise_level_estimate(run->source, mask, run->task->noise_net,
                                  run->task->pool, cancellable, &run->level);
     }
-    if (run->params->noise_level < 0.0) {
-        sde_noise_level_raise(&run->level, MIN(run->level.doubtful, HARMLESS));
-    }
+    sde_noise_level_raise(&run->level, MIN(run->level.doubtful, HARMLESS));
     if ((run->level.is_correlated || run->level.doubtful > 0.0) &&
         run->task->noise_net != NULL) {
         run->gain = CORRELATED_GAIN; /* statistics alone say too much already */
